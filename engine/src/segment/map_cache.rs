@@ -1,0 +1,1 @@
+//! Maps of sealed segments, at most so many at once, least recently used first out.

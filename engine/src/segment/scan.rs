@@ -1,0 +1,1 @@
+//! Walking the batch headers of a segment file.

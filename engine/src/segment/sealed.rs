@@ -1,0 +1,1 @@
+//! Reading a sealed segment through its map.

@@ -1,0 +1,149 @@
+//! One shard's log as the log thread publishes it and readers see it.
+//!
+//! The log thread is the only writer of everything here. Order of publication: a batch becomes
+//! durable, enters the tail cache, then `end` moves, then followers wake. Readers never see a
+//! record at or past `end`. A batch stays in the tail cache at least until its segment's
+//! `readable_bytes` covers it.
+
+pub mod reader;
+pub mod tail_cache;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
+
+use tokio::sync::Notify;
+
+use crate::segment::Segment;
+use crate::types::{Ordinal, ShardIndex, ShardUid, StreamId, Timestamp};
+use tail_cache::Tail;
+
+/// Shared state of one shard that has or may get records.
+#[derive(Debug)]
+pub struct ShardLog {
+    /// The shard.
+    pub uid: ShardUid,
+    /// Its number in the stream, for messages.
+    pub index: ShardIndex,
+    /// Its stream.
+    pub stream: StreamId,
+    /// One past the last durable record.
+    end: AtomicU64,
+    /// First record retention has kept.
+    first_kept: AtomicU64,
+    /// Arrival of the last durable record, 0 when there is none.
+    last_arrival: AtomicU64,
+    /// True once no record will follow.
+    closed: std::sync::atomic::AtomicBool,
+    /// True once the shard is gone (expired or deleted).
+    gone: std::sync::atomic::AtomicBool,
+    /// Recent batches, contiguous, the last one ends at `end`.
+    pub tail: Mutex<Tail>,
+    /// Segments in order of base ordinal; only the last may be active.
+    pub segments: RwLock<Vec<Arc<Segment>>>,
+    /// Woken when `end` moves, and when the shard closes or goes.
+    pub changed: Notify,
+}
+
+impl ShardLog {
+    /// State of a shard whose next record gets `end`.
+    pub fn new(
+        uid: ShardUid,
+        index: ShardIndex,
+        stream: StreamId,
+        first_kept: Ordinal,
+        end: Ordinal,
+        last_arrival: Timestamp,
+    ) -> Self {
+        Self {
+            uid,
+            index,
+            stream,
+            end: AtomicU64::new(end.0),
+            first_kept: AtomicU64::new(first_kept.0),
+            last_arrival: AtomicU64::new(last_arrival.0),
+            closed: false.into(),
+            gone: false.into(),
+            tail: Mutex::default(),
+            segments: RwLock::default(),
+            changed: Notify::new(),
+        }
+    }
+
+    /// One past the last durable record.
+    pub fn end(&self) -> Ordinal {
+        Ordinal(self.end.load(Ordering::Acquire))
+    }
+
+    /// First record that is still kept.
+    pub fn first_kept(&self) -> Ordinal {
+        Ordinal(self.first_kept.load(Ordering::Acquire))
+    }
+
+    /// Arrival of the last durable record.
+    pub fn last_arrival(&self) -> Timestamp {
+        Timestamp(self.last_arrival.load(Ordering::Acquire))
+    }
+
+    /// True once no record will follow.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// True once the shard is gone.
+    pub fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
+    }
+
+    /// Makes records below `end` visible; their batches are in the tail cache already.
+    pub(crate) fn advance(&self, end: Ordinal, last_arrival: Timestamp) {
+        self.last_arrival.store(last_arrival.0, Ordering::Release);
+        self.end.store(end.0, Ordering::Release);
+        self.changed.notify_waiters();
+    }
+
+    /// Retention: records below `first_kept` are gone.
+    pub(crate) fn trim(&self, first_kept: Ordinal) {
+        self.first_kept.fetch_max(first_kept.0, Ordering::AcqRel);
+    }
+
+    /// No record will follow.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.changed.notify_waiters();
+    }
+
+    /// The shard is gone.
+    pub(crate) fn remove(&self) {
+        self.gone.store(true, Ordering::Release);
+        self.changed.notify_waiters();
+    }
+}
+
+/// All shards of the store by uid.
+#[derive(Debug, Default)]
+pub struct ShardMap(RwLock<HashMap<ShardUid, Arc<ShardLog>>>);
+
+impl ShardMap {
+    /// The shard of this uid.
+    pub fn get(&self, uid: ShardUid) -> Option<Arc<ShardLog>> {
+        self.0.read().expect("no holder panics").get(&uid).cloned()
+    }
+
+    /// Adds a shard.
+    pub(crate) fn insert(&self, shard: Arc<ShardLog>) {
+        self.0.write().expect("no holder panics").insert(shard.uid, shard);
+    }
+
+    /// Takes a shard out.
+    pub(crate) fn remove(&self, uid: ShardUid) -> Option<Arc<ShardLog>> {
+        self.0.write().expect("no holder panics").remove(&uid)
+    }
+
+    /// All shards, by uid.
+    pub fn all(&self) -> Vec<Arc<ShardLog>> {
+        let mut all: Vec<_> = self.0.read().expect("no holder panics").values().cloned().collect();
+        all.sort_by_key(|shard| shard.uid);
+        all
+    }
+}

@@ -1,0 +1,1 @@
+//! One open data directory: the log thread that owns all shards, checkpoints, retention.

@@ -1,0 +1,110 @@
+//! Records on their way in: encoded once by the caller's thread, grouped by shard.
+//!
+//! An [`Append`] holds the stored bytes of its records (`format::record`) in one buffer, shard by
+//! shard, so that the log thread copies whole runs and never looks inside.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::{Ordinal, Shard, Timestamp};
+use crate::format::record;
+
+/// What the batch table says of one record, but for its offset and arrival.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordEntry {
+    /// Length of the stored record in bytes, padding included; a multiple of 8.
+    pub stored_bytes: u32,
+    /// CRC-32 over the stored record.
+    pub crc: u32,
+}
+
+/// The records of one call for one shard, in the caller's order.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// The shard they go to.
+    pub shard: Arc<Shard>,
+    /// Their bytes in [`Append::bytes`].
+    pub bytes: Range<usize>,
+    /// Their entries in [`Append::entries`].
+    pub entries: Range<usize>,
+}
+
+/// Encoded records of one call, grouped by shard.
+#[derive(Clone, Debug, Default)]
+pub struct Append {
+    /// Stored records, run after run.
+    pub bytes: Vec<u8>,
+    /// One entry for each record, in the order of `bytes`.
+    pub entries: Vec<RecordEntry>,
+    /// One run for each shard touched.
+    pub runs: Vec<Run>,
+}
+
+/// Builds an [`Append`]: name a shard, push its records, name the next one.
+#[derive(Debug, Default)]
+pub struct AppendBuilder {
+    append: Append,
+}
+
+impl AppendBuilder {
+    /// With room for `records` records and `payload_bytes` of keys and data.
+    pub fn with_capacity(records: usize, payload_bytes: usize) -> Self {
+        Self {
+            append: Append {
+                bytes: Vec::with_capacity(payload_bytes + records * record::OVERHEAD_BYTES_MAX),
+                entries: Vec::with_capacity(records),
+                runs: Vec::new(),
+            },
+        }
+    }
+
+    /// Starts the run of `shard`; the records pushed next go there.
+    pub fn begin_run(&mut self, shard: Arc<Shard>) {
+        let (bytes, entries) = (self.append.bytes.len(), self.append.entries.len());
+        self.append.runs.push(Run { shard, bytes: bytes..bytes, entries: entries..entries });
+    }
+
+    /// Adds one record to the current run.
+    ///
+    /// # Panics
+    ///
+    /// When no run was begun: a fault of the program.
+    pub fn push(&mut self, record: &record::RecordRef<'_>) {
+        let entry = record::encode(record, &mut self.append.bytes);
+        self.append.entries.push(entry);
+        let run = self.append.runs.last_mut().expect("a run was begun before its records");
+        run.bytes.end = self.append.bytes.len();
+        run.entries.end = self.append.entries.len();
+    }
+
+    /// The finished append.
+    pub fn finish(self) -> Append {
+        self.append
+    }
+}
+
+/// Where the records of one run went: `first`, `first + 1`, and so on, all at `arrival`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AppendedRun {
+    /// Position of the run's first record.
+    pub first: Ordinal,
+    /// Arrival time of all its records; never falls within a shard.
+    pub arrival: Timestamp,
+}
+
+/// Proof that the value is on the device (in the durability mode in force). Only the commit path
+/// makes one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Durable<T>(T);
+
+impl<T> Durable<T> {
+    /// Made by the commit path after the device answered.
+    pub(crate) const fn witnessed(value: T) -> Self {
+        Self(value)
+    }
+
+    /// The durable value.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}

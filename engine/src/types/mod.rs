@@ -1,0 +1,17 @@
+//! Pure values: no input, no output, no clock.
+
+mod append;
+mod hash_key;
+mod ids;
+mod read;
+mod sequence_number;
+mod stream;
+
+pub use append::{Append, AppendBuilder, AppendedRun, Durable, RecordEntry, Run};
+pub use hash_key::{HashKey, HashKeyRange, uniform_ranges};
+pub use ids::{Epoch, Ordinal, SegmentId, ShardIndex, ShardUid, StoreId, StreamId, Timestamp};
+pub use read::{ReadLimit, ReadResult, StoredRecord};
+pub use sequence_number::{ParsedSequenceNumber, SequenceNumber, SequenceNumberError};
+pub use stream::{
+    NewShard, NewStream, Reshard, Shard, ShardEnd, Stream, StreamChange, StreamKey, StreamStatus,
+};

@@ -1,0 +1,162 @@
+//! Streams and shards as every caller sees them: immutable snapshots behind `Arc`.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{HashKey, HashKeyRange, Ordinal, ShardIndex, ShardUid, StreamId, Timestamp};
+
+/// A stream's name inside a namespace. The engine gives the namespace no meaning; the server puts
+/// account and region there.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct StreamKey {
+    /// Opaque name space, compared byte for byte.
+    pub namespace: String,
+    /// Name, unique inside the namespace.
+    pub name: String,
+}
+
+/// Life cycle of a stream; who moves it on is the caller's business.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StreamStatus {
+    /// Being made.
+    Creating,
+    /// In use.
+    Active,
+    /// In use while its settings or shards change.
+    Updating,
+    /// Being deleted.
+    Deleting,
+}
+
+/// Where and when a shard was closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardEnd {
+    /// Time of the close; no record of the shard is later.
+    pub closed_at: Timestamp,
+    /// The position after the shard's last record.
+    pub end: Ordinal,
+}
+
+/// One shard as catalogued.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shard {
+    /// Identity in the store.
+    pub uid: ShardUid,
+    /// Number in the stream.
+    pub index: ShardIndex,
+    /// Hash keys it owns.
+    pub range: HashKeyRange,
+    /// Creation time in whole seconds since the epoch, as its sequence numbers carry it.
+    pub created_seconds: u64,
+    /// Shards it came from: none, one (split) or two (merge; the one named first comes first).
+    pub parents: Vec<ShardIndex>,
+    /// Set once the shard is closed.
+    pub closed: Option<ShardEnd>,
+}
+
+/// One stream as catalogued: a consistent snapshot that later changes do not touch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stream {
+    /// Identity in the store.
+    pub id: StreamId,
+    /// Name space and name.
+    pub key: StreamKey,
+    /// Creation time.
+    pub created_at: Timestamp,
+    /// Life cycle state.
+    pub status: StreamStatus,
+    /// How long records stay, in hours (24 to 8760; the caller checks).
+    pub retention_hours: u32,
+    /// Nothing that arrived before this is ever readable again; set when retention grows, so that
+    /// records already trimmed do not come back.
+    pub trimmed_before: Timestamp,
+    /// All shards that have not expired, by index; open ones cover the hash key space exactly once.
+    pub shards: Vec<Arc<Shard>>,
+    /// Index the next new shard gets.
+    pub next_shard_index: u32,
+    /// A document of the caller's, stored and returned unchanged.
+    pub attributes: serde_json::Value,
+    /// Positions in `shards` of the open ones, ordered by range start: the routing table.
+    #[serde(skip)]
+    pub open: Vec<usize>,
+}
+
+impl Stream {
+    /// The open shard that owns `key`; `None` only when no open shard covers it.
+    pub fn route(&self, key: HashKey) -> Option<&Arc<Shard>> {
+        let after = self.open.partition_point(|&i| self.shards[i].range.start <= key.0);
+        let shard = &self.shards[*self.open.get(after.checked_sub(1)?)?];
+        shard.range.contains(key).then_some(shard)
+    }
+
+    /// The shard with this index, if it exists and has not expired.
+    pub fn shard(&self, index: ShardIndex) -> Option<&Arc<Shard>> {
+        let at = self.shards.binary_search_by_key(&index, |shard| shard.index).ok()?;
+        Some(&self.shards[at])
+    }
+
+    /// The open shards in order of their ranges.
+    pub fn open_shards(&self) -> impl Iterator<Item = &Arc<Shard>> {
+        self.open.iter().map(|&i| &self.shards[i])
+    }
+
+    /// Recomputes `open` after `shards` changed.
+    pub fn index_open_shards(&mut self) {
+        let shards = &self.shards;
+        self.open = (0..shards.len()).filter(|&i| shards[i].closed.is_none()).collect();
+        self.open.sort_by_key(|&i| shards[i].range.start);
+    }
+
+    /// The oldest arrival time still readable at `now`.
+    pub fn horizon(&self, now: Timestamp) -> Timestamp {
+        let kept = u64::from(self.retention_hours) * 3_600_000;
+        Timestamp(now.0.saturating_sub(kept)).max(self.trimmed_before)
+    }
+}
+
+/// A stream to be made.
+#[derive(Clone, Debug)]
+pub struct NewStream {
+    /// Name space and name.
+    pub key: StreamKey,
+    /// State it starts in.
+    pub status: StreamStatus,
+    /// Its shards, in order of index.
+    pub shards: Vec<NewShard>,
+    /// Retention in hours.
+    pub retention_hours: u32,
+    /// A document of the caller's.
+    pub attributes: serde_json::Value,
+}
+
+/// A shard to be made.
+#[derive(Clone, Debug)]
+pub struct NewShard {
+    /// Hash keys it owns.
+    pub range: HashKeyRange,
+    /// Creation time in whole seconds since the epoch.
+    pub created_seconds: u64,
+    /// Shards it comes from.
+    pub parents: Vec<ShardIndex>,
+}
+
+/// Closing of some shards and opening of others in one step.
+#[derive(Clone, Debug)]
+pub struct Reshard {
+    /// Open shards to close.
+    pub close: Vec<ShardIndex>,
+    /// Shards to open; they take the next indexes in this order.
+    pub open: Vec<NewShard>,
+}
+
+/// One change of a stream's metadata.
+#[derive(Clone, Debug)]
+pub enum StreamChange {
+    /// Moves the life cycle on.
+    Status(StreamStatus),
+    /// Sets retention, in hours.
+    Retention(u32),
+    /// Replaces the caller's document.
+    Attributes(serde_json::Value),
+}

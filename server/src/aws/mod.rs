@@ -1,0 +1,20 @@
+//! Protocol pieces shared by AWS JSON services: nothing here knows streams.
+
+pub mod base64;
+pub mod cbor;
+pub mod exception;
+pub mod input;
+pub mod json;
+pub mod shape;
+pub mod sigv4;
+pub mod value;
+pub mod writer;
+
+/// Encoding of a request and of its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// `application/x-amz-json-1.1`
+    Json,
+    /// `application/x-amz-cbor-1.1`
+    Cbor,
+}

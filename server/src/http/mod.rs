@@ -1,0 +1,1 @@
+//! The HTTP front end: hyper without a framework.

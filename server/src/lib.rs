@@ -1,0 +1,14 @@
+//! The Kinelog server: the Kinesis Data Streams API over the engine.
+//!
+//! Layers, lowest first; a module imports from the ones above it in this list only:
+//! `limits`, `aws` (protocol pieces), `metrics`, `throttle`, `shard_iterator`, `kinesis` (one file
+//! an operation), `http`, `server` (assembly), and the binary.
+
+pub mod aws;
+pub mod http;
+pub mod kinesis;
+pub mod limits;
+pub mod metrics;
+pub mod server;
+pub mod shard_iterator;
+pub mod throttle;

@@ -1,0 +1,1 @@
+//! Counters of the server under the service's metric names, and their export.

@@ -1,0 +1,1 @@
+//! Assembly: one call starts a server on given listeners, engine and settings.

@@ -1,0 +1,1 @@
+//! The opaque shard iterator: seal, open, expiry.
