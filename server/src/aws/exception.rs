@@ -172,7 +172,8 @@ mod tests {
     #[test]
     fn json_body_has_the_short_name_and_the_message() {
         let exception = Exception::new(Kind::ResourceNotFound, "Stream \"a\" not found.");
-        let expected = r#"{"__type":"ResourceNotFoundException","message":"Stream \"a\" not found."}"#;
+        let expected =
+            r#"{"__type":"ResourceNotFoundException","message":"Stream \"a\" not found."}"#;
         assert_eq!(exception.body(Encoding::Json), expected);
     }
 

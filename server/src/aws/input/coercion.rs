@@ -9,11 +9,11 @@ use std::mem;
 use super::place::Place;
 use super::validation::Violations;
 use super::{Field, Input};
+use crate::aws::Encoding;
 use crate::aws::base64;
 use crate::aws::exception::{Exception, Kind};
 use crate::aws::shape::{Shape, Structure};
 use crate::aws::value::{Value, truncated};
-use crate::aws::Encoding;
 
 const UNEXPECTED_LIST: &str = "Start of list found where not expected";
 const UNEXPECTED_MAP: &str = "Start of structure or map found where not expected.";
