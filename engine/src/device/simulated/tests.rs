@@ -1,0 +1,1 @@
+//! What a power cut and faults leave, call by call.
