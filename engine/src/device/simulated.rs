@@ -103,12 +103,14 @@ impl SimulatedDisk {
 
     /// Cuts the power: every call on this disk fails from now on, locks are gone. Returns the disk
     /// as found afterwards; `seed` draws what survives and is the new disk's seed.
+    #[must_use]
     pub fn power_cut(&self, seed: u64, survive: Survive) -> Self {
         self.lock().powered = false;
         self.after_power_cut(seed, survive)
     }
 
     /// The disk as it would be found after a power cut now; this one goes on.
+    #[must_use]
     pub fn after_power_cut(&self, seed: u64, survive: Survive) -> Self {
         let state = self.lock();
         let mut cut = Cut::new(seed, survive, state.oldest_unsynced(), state.stamp);
@@ -190,8 +192,9 @@ impl SimulatedDisk {
             self.lock().random.fill(&mut garbage);
         }
         self.alter(path, |bytes| {
-            let found = bytes.chunks_exact_mut(SECTOR_BYTES).nth(sector);
-            found.into_iter().for_each(|found| found.copy_from_slice(&garbage));
+            if let Some(found) = bytes.chunks_exact_mut(SECTOR_BYTES).nth(sector) {
+                found.copy_from_slice(&garbage);
+            }
         })
     }
 

@@ -41,13 +41,12 @@ impl Cut {
     pub(super) fn survivor(&mut self, stamps: &[u64]) -> Option<usize> {
         let newest = stamps.len().checked_sub(1)?;
         match self.survive {
-            Survive::None => None,
             Survive::All => Some(newest),
             Survive::Torn => stamps.iter().rposition(|stamp| *stamp <= self.last_stamp),
             Survive::Random if self.random.u8(..16) < self.sixteenths => {
                 Some(if self.random.bool() { newest } else { self.random.usize(..=newest) })
             }
-            Survive::Random => None,
+            Survive::None | Survive::Random => None,
         }
     }
 }
