@@ -4,7 +4,9 @@
 //! a clock or a random number. `docs/format.md` draws what these modules define.
 
 pub mod batch;
+mod block;
 pub mod checksum;
+mod fields;
 pub mod footer;
 pub mod group;
 pub mod journal;
