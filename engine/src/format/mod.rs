@@ -13,3 +13,5 @@ pub mod journal;
 pub mod manifest;
 pub mod page_header;
 pub mod record;
+#[cfg(test)]
+mod tests;
