@@ -43,7 +43,9 @@ impl File {
             data_bytes.iter().zip(1..).map(|(&bytes, i)| self.batch(bytes, i)).collect();
         let prefixes: Vec<_> = batches.iter().map(|(prefix, _)| *prefix).collect();
         let mut payload = vec![0; group::head_bytes(prefixes.len())];
-        batches.iter().for_each(|(_, bytes)| payload.extend_from_slice(bytes));
+        for (_, bytes) in &batches {
+            payload.extend_from_slice(bytes);
+        }
         let payload_bytes = u32::try_from(payload.len()).unwrap();
         payload.resize(payload.len().next_multiple_of(4096), 0);
         let header = group::Header {
