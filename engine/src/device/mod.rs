@@ -10,12 +10,14 @@
 
 pub mod aligned;
 pub mod clock;
+mod helpers;
 pub mod mapping;
 pub mod posix;
 pub mod simulated;
 pub mod uring;
 
 use std::future::Future;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -78,6 +80,14 @@ pub trait Files: Send + Sync {
     /// Takes the exclusive lock file at `path`, creating it; `None` when another process has it.
     /// The lock ends when the guard is dropped or the process dies.
     fn lock(&self, path: &Path) -> BoxFuture<Result<Option<Box<dyn Send + Sync>>, DeviceError>>;
+    /// Brings a range of the map of the file at `path` into memory; see
+    /// [`mapping::Mapping::prefault`].
+    fn prefault(
+        &self,
+        path: &Path,
+        mapping: &mapping::Mapping,
+        range: Range<usize>,
+    ) -> BoxFuture<Result<(), DeviceError>>;
 }
 
 /// One open file. Positioned access only.
@@ -98,9 +108,13 @@ pub trait File: Send + Sync {
 
 /// Starts log threads on the right kind of runtime.
 pub trait LogRuntime: Send + Sync {
-    /// "io_uring", "posix" or "simulated"; for logs, health and metrics.
+    /// `io_uring`, `posix` or `simulated`; for logs, health and metrics.
     fn name(&self) -> &'static str;
-    /// Runs `main` to its end on this thread, inside a tokio `LocalSet` with time enabled.
+    /// Runs `main` to its end on this thread, inside a tokio `LocalSet` with time enabled. When it
+    /// returns no write is in flight any more.
+    ///
+    /// # Errors
+    /// The runtime, its ring or its writer thread cannot be started; `main` did not run.
     fn block_on(&self, main: LogMain) -> Result<(), DeviceError>;
 }
 

@@ -1,1 +1,1 @@
-//! (helper)
+//! The log device on a ring.
