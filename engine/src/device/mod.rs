@@ -14,6 +14,8 @@ mod helpers;
 pub mod mapping;
 pub mod posix;
 pub mod simulated;
+#[cfg(test)]
+mod suite;
 pub mod uring;
 
 use std::future::Future;
@@ -44,6 +46,45 @@ pub struct Device {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
+}
+
+/// Which implementation drives the log's writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogChoice {
+    /// A ring where it works, else plain system calls.
+    #[default]
+    Auto,
+    /// A ring, or an error.
+    Uring,
+    /// Plain system calls.
+    Posix,
+}
+
+impl Device {
+    /// The operating system's device for a store in `directory`, which need not exist yet. The
+    /// text, where there is one, says in one line why `Auto` did not take a ring. Blocks.
+    ///
+    /// # Errors
+    /// A ring is asked for and does not work; a thread cannot be started.
+    pub fn system(
+        directory: &Path,
+        choice: LogChoice,
+    ) -> Result<(Self, Option<String>), DeviceError> {
+        let (log, reason): (Arc<dyn LogRuntime>, _) = match choice {
+            LogChoice::Posix => (Arc::new(posix::PosixLog), None),
+            LogChoice::Uring => (Arc::new(uring::UringLog::probe(directory)?), None),
+            LogChoice::Auto => match uring::UringLog::probe(directory) {
+                Ok(log) => (Arc::new(log), None),
+                Err(error) => {
+                    let reason = format!("io_uring does not work here ({error}); using posix");
+                    (Arc::new(posix::PosixLog), Some(reason))
+                }
+            },
+        };
+        let files = Arc::new(posix::PosixFiles::new(posix::HELPER_THREADS)?);
+        let (clock, entropy) = (Arc::new(clock::SystemClock), Arc::new(clock::SystemEntropy));
+        Ok((Self { files, log, clock, entropy }, reason))
+    }
 }
 
 /// One directory entry that is a plain file.
