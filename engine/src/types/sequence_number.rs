@@ -119,9 +119,9 @@ impl SequenceNumber {
         let mut digits = [b'0'; SEQUENCE_NUMBER_DIGITS];
         let (head, tail) = digits.split_at_mut(SEQUENCE_NUMBER_DIGITS - PIECE_DIGITS);
         let (head, centre) = head.split_at_mut(SEQUENCE_NUMBER_DIGITS - 2 * PIECE_DIGITS);
-        // Each quotient and remainder is below 10^19, which 64 bits hold.
-        write_digits(first as u64, head);
-        write_digits(middle as u64, centre);
+        // Quotient and remainder are below 10^19, which 64 bits hold.
+        write_digits(low_half(first), head);
+        write_digits(low_half(middle), centre);
         write_digits(last, tail);
         digits
     }
@@ -131,10 +131,10 @@ impl SequenceNumber {
         let counter = self.counter.0.min(COUNTER_MAX);
         let nibble = u64::from(self.shard.0 & 0xf);
         Value {
-            high: 2 << 56 | created << 20 | nibble << 16 | counter >> 48,
-            low: u128::from(counter) << 80
-                | u128::from(self.seconds.min(SECONDS_MAX)) << 36
-                | u128::from(self.shard.0) << 4
+            high: (2 << 56) | (created << 20) | (nibble << 16) | (counter >> 48),
+            low: (u128::from(counter) << 80)
+                | (u128::from(self.seconds.min(SECONDS_MAX)) << 36)
+                | (u128::from(self.shard.0) << 4)
                 | 2,
         }
     }
@@ -143,9 +143,9 @@ impl SequenceNumber {
     fn from_value(value: Value) -> Option<Self> {
         let number = Self {
             shard_created_seconds: (value.high >> 20) & SECONDS_MAX,
-            shard: ShardIndex((value.low >> 4) as u32),
-            counter: Ordinal((value.high & 0xffff) << 48 | (value.low >> 80) as u64),
-            seconds: (value.low >> 36) as u64 & SECONDS_MAX,
+            shard: ShardIndex(u32::try_from((value.low >> 4) & 0xffff_ffff).ok()?),
+            counter: Ordinal(((value.high & 0xffff) << 48) | low_half(value.low >> 80)),
+            seconds: low_half(value.low >> 36) & SECONDS_MAX,
         };
         (number.counter.0 <= COUNTER_MAX && number.value() == value).then_some(number)
     }
@@ -175,20 +175,26 @@ impl Value {
 
     fn times_plus(self, factor: u64, addend: u64) -> Self {
         let factor = u128::from(factor);
-        let bottom = u128::from(self.low as u64) * factor + u128::from(addend);
+        let bottom = u128::from(low_half(self.low)) * factor + u128::from(addend);
         let middle = (self.low >> 64) * factor + (bottom >> 64);
         let top = u128::from(self.high) * factor + (middle >> 64);
-        Self { high: top as u64, low: middle << 64 | u128::from(bottom as u64) }
+        Self { high: low_half(top), low: (middle << 64) | u128::from(low_half(bottom)) }
     }
 
     /// Quotient and remainder of the division by 10^19; the quotient of 188 bits takes 125.
     fn divide_by_piece(self) -> (u128, u64) {
-        let piece = u128::from(PIECE);
-        let middle = u128::from(self.high % PIECE) << 64 | self.low >> 64;
-        let bottom = (middle % piece) << 64 | u128::from(self.low as u64);
         debug_assert!(self.high < PIECE, "188 bits leave nothing for a third quotient digit");
-        ((middle / piece) << 64 | bottom / piece, (bottom % piece) as u64)
+        let piece = u128::from(PIECE);
+        let middle = (u128::from(self.high) << 64) | (self.low >> 64);
+        let bottom = ((middle % piece) << 64) | u128::from(low_half(self.low));
+        (((middle / piece) << 64) | (bottom / piece), low_half(bottom % piece))
     }
+}
+
+/// The lower 64 bits.
+#[expect(clippy::cast_possible_truncation, reason = "the upper half is cut off on purpose")]
+const fn low_half(value: u128) -> u64 {
+    value as u64
 }
 
 /// Fills `out` with the last digits of `number`.

@@ -23,15 +23,10 @@ fn decimal(hex: &str) -> String {
     }
     let mut text = Vec::new();
     while value.high > 0 || value.low > 0 {
-        let mut rest = 0u64;
-        for limb in [&mut value.high] {
-            rest = *limb % 10;
-            *limb /= 10;
-        }
-        let upper = u128::from(rest) << 64 | value.low >> 64;
-        let lower = (upper % 10) << 64 | u128::from(value.low as u64);
-        value.low = (upper / 10) << 64 | lower / 10;
-        text.push(b'0' + (lower % 10) as u8);
+        let upper = (u128::from(value.high % 10) << 64) | (value.low >> 64);
+        let lower = ((upper % 10) << 64) | u128::from(low_half(value.low));
+        value = Value { high: value.high / 10, low: ((upper / 10) << 64) | (lower / 10) };
+        text.push(b'0' + u8::try_from(lower % 10).unwrap());
     }
     text.reverse();
     String::from_utf8(text).unwrap()
@@ -79,8 +74,7 @@ fn hexadecimal_layout_is_the_documented_one() {
 
 #[test]
 fn consecutive_initial_shards_differ_by_the_known_step() {
-    let step: Vec<u8> = b"22300745198530623141535718272648361505980432".to_vec();
-    let step = Value::parse(&step).unwrap();
+    let step = Value::parse(b"22300745198530623141535718272648361505980432").unwrap();
     let first = SequenceNumber::starting(CREATED, ShardIndex(0)).value();
     let second = SequenceNumber::starting(CREATED, ShardIndex(1)).value();
     let (low, carry) = first.low.overflowing_add(step.low);
