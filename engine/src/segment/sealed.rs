@@ -58,13 +58,12 @@ impl MappedFile {
         }
         let wide = range.start / PREFAULT_BYTES * PREFAULT_BYTES
             ..range.end.next_multiple_of(PREFAULT_BYTES).min(self.len());
-        let done = match self.bring_in(&wide).await {
-            Ok(()) => wide,
+        let done = if self.bring_in(&wide).await.is_ok() {
+            wide
+        } else {
             // One bad page must not take its neighbours along.
-            Err(_) => {
-                self.bring_in(range).await?;
-                range.clone()
-            }
+            self.bring_in(range).await?;
+            range.clone()
         };
         self.present.lock().expect("no holder panics").insert(done);
         Ok(())
