@@ -1,0 +1,1 @@
+//! Buckets at, below and above their limits.
