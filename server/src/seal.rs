@@ -18,7 +18,9 @@ pub struct SealKey(Hmac<Sha256>);
 impl SealKey {
     /// The key of this store.
     pub fn new(store: StoreId) -> Self {
-        Self(keyed(&keyed(&store.0.to_be_bytes()).chain_update(b"kinelog tokens").finalize().into_bytes()))
+        Self(keyed(
+            &keyed(&store.0.to_be_bytes()).chain_update(b"kinelog tokens").finalize().into_bytes(),
+        ))
     }
 
     /// Seal of `content` as a token for `purpose` that belongs to `owner`.

@@ -57,7 +57,8 @@ impl ShardIterator {
     /// The text to hand out to `owner`.
     pub fn seal(&self, key: &SealKey, owner: &str) -> String {
         let name = self.stream_name.as_bytes();
-        let mut bytes = Vec::with_capacity(PREFIX.len() + FIXED_BYTES + name.len() + 2 * BLOCK_BYTES);
+        let mut bytes =
+            Vec::with_capacity(PREFIX.len() + FIXED_BYTES + name.len() + 2 * BLOCK_BYTES);
         bytes.extend_from_slice(&PREFIX);
         bytes.push(FORM);
         bytes.push(u8::try_from(name.len()).expect("a stream name has at most 128 characters"));

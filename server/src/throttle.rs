@@ -237,7 +237,12 @@ impl<K, B> Default for Buckets<K, B> {
 
 impl<K: Hash + Eq, B> Buckets<K, B> {
     /// The bucket of `key`. `forget` says of a bucket that it is full.
-    fn of(&mut self, key: K, full: impl FnOnce() -> B, mut forget: impl FnMut(&mut B) -> bool) -> &mut B {
+    fn of(
+        &mut self,
+        key: K,
+        full: impl FnOnce() -> B,
+        mut forget: impl FnMut(&mut B) -> bool,
+    ) -> &mut B {
         if self.map.len() >= self.sweep_at {
             self.map.retain(|_, bucket| !forget(bucket));
             if self.map.len() >= BUCKETS_MAX {

@@ -135,13 +135,9 @@ async fn run(call: &Call<'_>, request: Request) -> Result<(), Exception> {
         return Err(exists());
     }
     check_quotas(call, shard_count, attributes.mode)?;
-    let new_shard = |range| NewShard {
-        range,
-        created_seconds: call.now.seconds(),
-        parents: Vec::new(),
-    };
-    let attributes =
-        Attributes { transition_due: Some(lifecycle::due(context)), ..attributes };
+    let new_shard =
+        |range| NewShard { range, created_seconds: call.now.seconds(), parents: Vec::new() };
+    let attributes = Attributes { transition_due: Some(lifecycle::due(context)), ..attributes };
     let new = NewStream {
         key: call.key(&stream.name),
         status: StreamStatus::Creating,

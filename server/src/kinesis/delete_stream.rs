@@ -52,15 +52,13 @@ async fn run(call: &Call<'_>, request: &Request) -> Result<(), Exception> {
     let context = call.context;
     let found = request.stream.get(call).await?;
     let _exclusive = context.exclusive_changes().await;
-    let stream =
-        context.engine.stream_by_id(found.id).ok_or_else(|| request.stream.not_found())?;
+    let stream = context.engine.stream_by_id(found.id).ok_or_else(|| request.stream.not_found())?;
     let name = &stream.key.name;
     if stream.status == StreamStatus::Deleting {
         return Err(failures::stream_not_active(name, call.account, stream.status));
     }
     let attributes = Attributes::of(&stream)?;
-    let attributes =
-        Attributes { transition_due: Some(lifecycle::due(context)), ..attributes };
+    let attributes = Attributes { transition_due: Some(lifecycle::due(context)), ..attributes };
     let changes = vec![
         StreamChange::Status(StreamStatus::Deleting),
         StreamChange::Attributes(attributes.to_document()),

@@ -8,6 +8,7 @@ use kinelog_engine::types::{SequenceNumber, Shard, StreamStatus};
 
 use super::shard_id::ShardId;
 use crate::aws::exception::{Exception, Kind};
+use crate::limits::VIOLATIONS_MAX;
 
 /// The stream does not exist.
 pub(super) fn stream_not_found(stream: &str, account: &str) -> Exception {
@@ -80,10 +81,7 @@ pub(super) fn shard_rate_text(shard: ShardId, stream: &str, account: &str) -> St
 
 /// A shard takes or gives no more for now.
 pub(super) fn shard_rate(shard: ShardId, stream: &str, account: &str) -> Exception {
-    Exception::new(
-        Kind::ProvisionedThroughputExceeded,
-        shard_rate_text(shard, stream, account),
-    )
+    Exception::new(Kind::ProvisionedThroughputExceeded, shard_rate_text(shard, stream, account))
 }
 
 /// A text that is no shard id; checked before the stream is looked up.
@@ -102,9 +100,9 @@ pub(super) fn shard_does_not_exist(shard: ShardId, stream: &str, account: &str) 
     )
 }
 
-/// `ValidationException` with its violated constraints: 1 to 10 are told and counted.
+/// `ValidationException` with its violated constraints; up to `VIOLATIONS_MAX` are told and counted.
 pub(super) fn validation(violations: &[String]) -> Exception {
-    let told = &violations[..violations.len().min(10)];
+    let told = &violations[..violations.len().min(VIOLATIONS_MAX)];
     let noun = if told.len() == 1 { "error" } else { "errors" };
     Exception::new(
         Kind::Validation,

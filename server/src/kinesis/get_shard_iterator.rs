@@ -146,7 +146,9 @@ fn start(
         ("AT_TIMESTAMP", _) => start_at_time(call, input),
         ("AT_SEQUENCE_NUMBER", Some(number)) => Ok(Start::At(number.counter.max(Ordinal::FIRST))),
         ("AFTER_SEQUENCE_NUMBER", Some(number)) => start_after(number, shard),
-        ("AT_SEQUENCE_NUMBER" | "AFTER_SEQUENCE_NUMBER", None) => Err(wrong_combination(kind, "no")),
+        ("AT_SEQUENCE_NUMBER" | "AFTER_SEQUENCE_NUMBER", None) => {
+            Err(wrong_combination(kind, "no"))
+        }
         ("LATEST", _) => Ok(Start::Latest),
         _ => Ok(Start::TrimHorizon),
     }

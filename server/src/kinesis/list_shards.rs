@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::context::Call;
 use super::shard_filter::{self, SettledFilter, ShardFilter};
 use super::stream_ref::StreamRef;
-use super::{describe, describe_stream, failures, lifecycle, page_token, shapes, shards, unconfirmed};
+use super::{
+    describe, describe_stream, failures, lifecycle, page_token, shapes, shards, unconfirmed,
+};
 use crate::aws::exception::{Exception, Kind};
 use crate::aws::input::Input;
 use crate::aws::shape::{Shape, Structure};
@@ -68,7 +70,10 @@ impl Request {
             Some(token) => {
                 for (member, given) in [
                     ("ExclusiveStartShardId", input.text("ExclusiveStartShardId").is_some()),
-                    ("StreamCreationTimestamp", input.timestamp("StreamCreationTimestamp").is_some()),
+                    (
+                        "StreamCreationTimestamp",
+                        input.timestamp("StreamCreationTimestamp").is_some(),
+                    ),
                     ("ShardFilter", input.structure("ShardFilter").is_some()),
                 ] {
                     if given {
@@ -123,8 +128,7 @@ async fn resume(call: &Call<'_>, page: Page) -> Result<(Arc<Stream>, Page), Exce
     named.admit_stream(call, NAME, limits::LIST_SHARDS_PER_SECOND)?;
     let stream = call.context.engine.stream_by_id(page.stream);
     let stream = stream.ok_or_else(|| named.not_found())?;
-    let stream =
-        lifecycle::settle(call.context, stream).await.ok_or_else(|| named.not_found())?;
+    let stream = lifecycle::settle(call.context, stream).await.ok_or_else(|| named.not_found())?;
     check_state(call, &stream)?;
     Ok((stream, page))
 }

@@ -79,10 +79,8 @@ pub(super) fn check(
     let data = input.blob("Data").unwrap_or_default().len();
     let partition_key = input.text("PartitionKey");
     let longest = settings.record_bytes_max();
-    let counted = unconfirmed::bytes_counted_for_record_limit(
-        data,
-        partition_key.map_or(0, str::len),
-    );
+    let counted =
+        unconfirmed::bytes_counted_for_record_limit(data, partition_key.map_or(0, str::len));
     if counted > longest {
         violations.push(format!(
             "Value at '{}data' failed to satisfy constraint: \
@@ -142,8 +140,7 @@ pub(super) async fn put(
     settings: &WriteSettings,
     entries: &[Entry<'_>],
 ) -> Report {
-    let mut report =
-        Report { outcomes: vec![Outcome::Failed; entries.len()], failure: None };
+    let mut report = Report { outcomes: vec![Outcome::Failed; entries.len()], failure: None };
     let all = (0..entries.len()).collect();
     let closed = round(call, stream, settings, entries, all, &mut report).await;
     if !closed.is_empty()

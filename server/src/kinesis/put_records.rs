@@ -65,16 +65,9 @@ impl<'a> Request<'a> {
 
 fn records<'i, 'a>(input: &'i Input<'a>) -> impl Iterator<Item = &'i Input<'a>> {
     let records = input.list("Records").unwrap_or_default();
-    records.iter().filter_map(|field| match field {
-        Field::Structure(record) => Some(record),
-        Field::Text(_)
-        | Field::Integer(_)
-        | Field::Boolean(_)
-        | Field::Blob(_)
-        | Field::Timestamp(_)
-        | Field::List(_)
-        | Field::TextMap(_) => None,
-    })
+    records
+        .iter()
+        .filter_map(|field| if let Field::Structure(record) = field { Some(record) } else { None })
 }
 
 /// Answers the call.

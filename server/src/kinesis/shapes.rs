@@ -76,9 +76,8 @@ fn is_name(text: &str) -> bool {
 }
 
 fn is_stream_id(text: &str) -> bool {
-    let plain = |part: &str| {
-        part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-    };
+    let plain =
+        |part: &str| part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     text.split_once('-').is_some_and(|(stream, check)| {
         stream.len() == 20 && check.len() == 3 && plain(stream) && plain(check)
     })
@@ -165,6 +164,8 @@ mod tests {
     #[test]
     fn stream_ids_have_their_form() {
         assert!(is_stream_id("abcdefghij0123456789-a0z"));
-        assert!(!is_stream_id("abcdefghij0123456789a0z") && !is_stream_id("ABCDEFGHIJ0123456789-a0z"));
+        assert!(
+            !is_stream_id("abcdefghij0123456789a0z") && !is_stream_id("ABCDEFGHIJ0123456789-a0z")
+        );
     }
 }

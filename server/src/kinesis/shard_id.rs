@@ -54,7 +54,9 @@ mod tests {
 
     #[test]
     fn other_texts_are_no_shard_ids() {
-        for text in ["", "shardId", "shardId-", "a-b-1", "shard_1", "2147483648", "shardId-1x", "+1"] {
+        for text in
+            ["", "shardId", "shardId-", "a-b-1", "shard_1", "2147483648", "shardId-1x", "+1"]
+        {
             assert_eq!(ShardId::parse(text), None, "{text}");
         }
     }

@@ -9,7 +9,10 @@ use crate::aws::writer::Writer;
 
 /// The shards a caller can see, by index: none before the stream is made, and none whose last
 /// record can have expired.
-pub(super) fn visible(stream: &Stream, now: Timestamp) -> impl Iterator<Item = &Arc<Shard>> + Clone {
+pub(super) fn visible(
+    stream: &Stream,
+    now: Timestamp,
+) -> impl Iterator<Item = &Arc<Shard>> + Clone {
     let horizon = stream.horizon(now);
     let made = stream.status != StreamStatus::Creating;
     stream.shards.iter().filter(move |shard| made && is_kept(shard, horizon))
@@ -25,7 +28,8 @@ pub(super) fn write_shard(writer: &mut Writer, shard: &Shard) {
     writer.begin_map();
     writer.key("ShardId");
     writer.display(&ShardId(shard.index));
-    for (name, parent) in ["ParentShardId", "AdjacentParentShardId"].into_iter().zip(&shard.parents) {
+    for (name, parent) in ["ParentShardId", "AdjacentParentShardId"].into_iter().zip(&shard.parents)
+    {
         writer.key(name);
         writer.display(&ShardId(*parent));
     }

@@ -57,10 +57,7 @@ pub(super) fn next_token_with(member: &str) -> Exception {
 
 /// A shard filter without a field its type needs.
 pub(super) fn filter_field_missing(filter: &str, field: &str) -> Exception {
-    Exception::new(
-        Kind::InvalidArgument,
-        format!("ShardFilter of type {filter} requires {field}."),
-    )
+    Exception::new(Kind::InvalidArgument, format!("ShardFilter of type {filter} requires {field}."))
 }
 
 /// A shard filter with a field its type does not use.
