@@ -146,7 +146,8 @@ async fn run<'a>(
         Ok(result) => result,
         Err(error) => return Err(failures::of_read(&error, shard, name, call.account)),
     };
-    throttle.charge_read(shard.uid, call.now, result.records.iter().map(payload_bytes).sum());
+    let bytes = result.records.iter().map(payload_bytes).sum();
+    throttle.charge_read(shard.uid, call.context.engine.now(), bytes);
     let next = (!result.at_end).then(|| ShardIterator {
         issued: call.now,
         position: result.next,

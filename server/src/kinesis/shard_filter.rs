@@ -5,6 +5,9 @@
 //! settled when the first page is made, into a form that later changes do not alter, and travels in
 //! the page token.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashSet;
 
 use kinelog_engine::types::{Shard, ShardIndex, Stream, Timestamp};
