@@ -85,9 +85,14 @@ pub struct Stream {
 impl Stream {
     /// The open shard that owns `key`; `None` only when no open shard covers it.
     pub fn route(&self, key: HashKey) -> Option<&Arc<Shard>> {
+        self.route_position(key).map(|position| &self.shards[position])
+    }
+
+    /// Position in `shards` of the open shard that owns `key`; `None` as for `route`.
+    pub fn route_position(&self, key: HashKey) -> Option<usize> {
         let after = self.open.partition_point(|&i| self.shards[i].range.start <= key.0);
-        let shard = &self.shards[*self.open.get(after.checked_sub(1)?)?];
-        shard.range.contains(key).then_some(shard)
+        let position = *self.open.get(after.checked_sub(1)?)?;
+        self.shards[position].range.contains(key).then_some(position)
     }
 
     /// The shard with this index, if it exists and has not expired.
