@@ -40,9 +40,11 @@ impl Metrics {
     fn register() -> prometheus::Result<Self> {
         let registry = Registry::new();
         let requests = Opts::new("kinelog_requests_total", "Requests answered.");
-        let durations =
-            HistogramOpts::new("kinelog_request_seconds", "Time from a request's head to its answer.")
-                .buckets(DURATION_BUCKETS.to_vec());
+        let durations = HistogramOpts::new(
+            "kinelog_request_seconds",
+            "Time from a request's head to its answer.",
+        )
+        .buckets(DURATION_BUCKETS.to_vec());
         Ok(Self {
             connections: registered(
                 &registry,
@@ -64,7 +66,10 @@ impl Metrics {
                 "Bytes of answer bodies.",
             )?,
             panics: counter(&registry, "kinelog_panics_total", "Requests ended by a panic.")?,
-            requests: registered(&registry, IntCounterVec::new(requests, &["operation", "status"])?)?,
+            requests: registered(
+                &registry,
+                IntCounterVec::new(requests, &["operation", "status"])?,
+            )?,
             durations: registered(&registry, HistogramVec::new(durations, &["operation"])?)?,
             registry,
         })

@@ -1,6 +1,16 @@
 //! From a [`Value`] to an [`Input`]: type coercion, then constraint validation, both by the tables
 //! of `shape`. What comes out has the right types and keeps every constraint; operations read it
 //! by member name and never check again.
+//!
+//! Both passes walk the members of the table, in its order: members the table does not know, and
+//! nulls, are as good as absent. Of members that occur twice the last one counts.
+
+mod coercion;
+mod place;
+mod rule;
+#[cfg(test)]
+mod tests;
+mod validation;
 
 use std::borrow::Cow;
 
@@ -8,6 +18,8 @@ use super::Encoding;
 use super::exception::Exception;
 use super::shape::Structure;
 use super::value::Value;
+use coercion::Coercion;
+use validation::Violations;
 
 /// A coerced and validated structure.
 #[derive(Debug, Default)]
@@ -28,9 +40,11 @@ pub enum Field<'a> {
     Blob(Cow<'a, [u8]>),
     /// Milliseconds since the epoch.
     Timestamp(i64),
+    /// A null entry of a list, while `read` works; `read` refuses the list and returns none.
+    Null,
     /// List; nulls inside were refused.
     List(Vec<Field<'a>>),
-    /// Map.
+    /// Map, in the order of its keys, each key once.
     TextMap(Vec<(Cow<'a, str>, Cow<'a, str>)>),
     /// Structure.
     Structure(Input<'a>),
@@ -47,8 +61,10 @@ pub fn read<'a>(
     shape: &'static Structure,
     encoding: Encoding,
 ) -> Result<Input<'a>, Exception> {
-    let _ = (body, shape, encoding);
-    todo!()
+    let mut violations = Violations::default();
+    let input = Coercion::new(encoding, &mut violations).structure(body, shape, None)?;
+    violations.check_structure(&input, shape, None);
+    violations.into_result().map(|()| input)
 }
 
 impl<'a> Input<'a> {

@@ -1,7 +1,5 @@
 //! Answers in the forms the service knows, and the headers all of them carry.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
@@ -34,27 +32,20 @@ impl Answer {
     /// An exception in the encoding of the request.
     pub(super) fn exception(encoding: Encoding, exception: &Exception) -> Self {
         Self {
-            status: exception.status(),
+            status: exception.kind.status(),
             content_type: Some(media::name(encoding)),
             body: exception.body(encoding),
         }
     }
 
     /// An exception in XML, for requests without a usable encoding.
-    pub(super) fn xml(status: StatusCode, name: &str, message: Option<&str>) -> Self {
-        let body = match message {
-            Some(message) => format!("<{name}>\n  <Message>{message}</Message>\n</{name}>\n"),
-            None => format!("<{name}/>\n"),
-        };
-        Self { status, content_type: None, body: body.into() }
+    pub(super) fn xml(status: StatusCode, exception: &Exception) -> Self {
+        Self { status, content_type: None, body: exception.xml_body() }
     }
 
     /// An exception in the wrapper of `application/json`.
-    pub(super) fn wrapped(status: StatusCode, name: &str) -> Self {
-        let body = format!(
-            r#"{{"Output":{{"__type":"com.amazon.coral.service#{name}"}},"Version":"1.0"}}"#
-        );
-        Self { status, content_type: Some("application/json"), body: body.into() }
+    pub(super) fn wrapped(status: StatusCode, exception: &Exception) -> Self {
+        Self { status, content_type: Some("application/json"), body: exception.wrapped_body() }
     }
 
     /// No content.
@@ -95,16 +86,16 @@ pub(super) fn close(response: &mut Response<ResponseBody>) {
 /// Adds the request id.
 pub(super) fn add_request_id(headers: &mut HeaderMap) {
     let id = uuid::Builder::from_random_bytes(fastrand::u128(..).to_be_bytes()).into_uuid();
-    headers.insert(REQUEST_ID, ascii(id.hyphenated().to_string().into()));
+    headers.insert(REQUEST_ID, ascii(id.hyphenated().to_string()));
 }
 
 /// Adds the extended request id.
 pub(super) fn add_extended_id(headers: &mut HeaderMap) {
     let mut bytes = [0; EXTENDED_ID_WORDS * 8];
     fastrand::fill(&mut bytes);
-    headers.insert(EXTENDED_ID, ascii(base64_simd::STANDARD.encode_to_string(bytes).into()));
+    headers.insert(EXTENDED_ID, ascii(base64_simd::STANDARD.encode_to_string(bytes)));
 }
 
-fn ascii(text: Cow<'static, str>) -> HeaderValue {
-    HeaderValue::try_from(text.into_owned()).expect("hex, dashes and base64 are visible ASCII")
+fn ascii(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).expect("hex, dashes and base64 are visible ASCII")
 }

@@ -41,7 +41,7 @@ pub(super) fn builder() -> Builder<LocalExecutor> {
         .timer(TokioTimer::new())
         .header_read_timeout(None) // It also counts idle time; `Activity` tells the two apart.
         .max_headers(limits::HEAD_LINES_MAX)
-        .max_header_size(limits::HEAD_BYTES_MAX as usize);
+        .max_buf_size(limits::HEAD_BYTES_MAX as usize); // A head must fit in the read buffer.
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -185,7 +185,8 @@ mod tests {
 
     #[test]
     fn http2_is_not_screened() {
-        let bytes = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n";
+        let bytes =
+            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n";
         assert_eq!(screen(bytes).refused(), None);
         assert!(!screen(bytes).in_head());
     }

@@ -65,7 +65,9 @@ mod tests {
 
     #[test]
     fn other_media_types_are_unsupported() {
-        for value in ["", "application/x-amz-json-1.0", "application/x-amz-json-1.1, b", "text/plain"] {
+        for value in
+            ["", "application/x-amz-json-1.0", "application/x-amz-json-1.1, b", "text/plain"]
+        {
             assert_eq!(media(value), Media::Unsupported, "{value}");
         }
         assert_eq!(Media::of(&HeaderMap::new()), Media::Unsupported);

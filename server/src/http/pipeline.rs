@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::http::request::Parts;
 use hyper::header::{CONTENT_ENCODING, HeaderValue, ORIGIN};
+use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::time::Instant;
 
@@ -187,11 +187,13 @@ fn require_media(head: &Parts, media: Media, body: &Bytes) -> Result<Encoding, A
     match media {
         Media::Service(encoding) => Ok(encoding),
         Media::PlainJson if parse(Encoding::Json, body).is_ok() => {
-            Err(Answer::wrapped(StatusCode::NOT_FOUND, "UnknownOperationException"))
+            Err(Answer::wrapped(StatusCode::NOT_FOUND, &Exception::bare(Kind::UnknownOperation)))
         }
-        Media::PlainJson => Err(Answer::wrapped(StatusCode::BAD_REQUEST, "SerializationException")),
+        Media::PlainJson => {
+            Err(Answer::wrapped(StatusCode::BAD_REQUEST, &Exception::bare(Kind::Serialization)))
+        }
         Media::Unsupported if names_operation(head) => {
-            Err(Answer::xml(StatusCode::NOT_FOUND, "UnknownOperationException", None))
+            Err(Answer::xml(StatusCode::NOT_FOUND, &Exception::bare(Kind::UnknownOperation)))
         }
         Media::Unsupported => Err(no_operation()),
     }
@@ -205,9 +207,7 @@ fn parse(encoding: Encoding, body: &Bytes) -> Result<Value<'_>, Answer> {
     };
     match value {
         Ok(map @ Value::Map(_)) => Ok(map),
-        Ok(_) | Err(_) => {
-            Err(Answer::exception(encoding, &Exception::bare(Kind::Serialization)))
-        }
+        Ok(_) | Err(_) => Err(Answer::exception(encoding, &Exception::bare(Kind::Serialization))),
     }
 }
 
@@ -252,7 +252,7 @@ async fn run<A: Api>(
 /// The answer when nothing tells which operation is meant.
 fn no_operation() -> Answer {
     let message = "Unable to determine service/operation name to be authorized";
-    Answer::xml(StatusCode::FORBIDDEN, "AccessDeniedException", Some(message))
+    Answer::xml(StatusCode::FORBIDDEN, &Exception::new(Kind::AccessDenied, message))
 }
 
 fn target(head: &Parts) -> Option<&str> {

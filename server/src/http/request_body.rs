@@ -128,7 +128,8 @@ impl Reader<'_> {
             return Ok(Collected { bytes: first, _reservation: reservation });
         };
         let declared = self.body.size_hint().exact().and_then(|rest| usize::try_from(rest).ok());
-        let total = declared.and_then(|rest| rest.checked_add(first.len())?.checked_add(second.len()));
+        let total =
+            declared.and_then(|rest| rest.checked_add(first.len())?.checked_add(second.len()));
         let mut joined = Vec::new();
         let mut next = Some(first);
         let mut queued = Some(second);
@@ -183,7 +184,8 @@ fn check_length(length: usize, longest: usize) -> Result<(), Refusal> {
 
 /// Until when the byte after the first `received` ones must be here.
 fn deadline(bounds: &Bounds, started: Instant, received: u64) -> Instant {
-    let earned_ms = received.saturating_mul(1_000) / u64::from(bounds.body_bytes_per_second_min.max(1));
+    let earned_ms =
+        received.saturating_mul(1_000) / u64::from(bounds.body_bytes_per_second_min.max(1));
     started + bounds.body_grace + std::time::Duration::from_millis(earned_ms)
 }
 

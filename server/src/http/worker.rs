@@ -71,7 +71,11 @@ impl Drop for Running {
 /// # Errors
 ///
 /// The address cannot be bound, or the system refuses a thread.
-pub fn start<A: Api>(settings: &Settings, api: Arc<A>, metrics: Arc<Metrics>) -> io::Result<Running> {
+pub fn start<A: Api>(
+    settings: &Settings,
+    api: Arc<A>,
+    metrics: Arc<Metrics>,
+) -> io::Result<Running> {
     let listeners = listener::bind(settings.listen, settings.threads.max(1))?;
     let address = listeners[0].local_addr()?;
     let (stop, stopped) = watch::channel(false);
@@ -81,10 +85,12 @@ pub fn start<A: Api>(settings: &Settings, api: Arc<A>, metrics: Arc<Metrics>) ->
         let (settings, stop) = (settings.clone(), stopped.clone());
         let (api, metrics, budget) = (Arc::clone(&api), Arc::clone(&metrics), Arc::clone(&budget));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let worker = std::thread::Builder::new().name(format!("http-{number}")).spawn(move || {
-            let front = Rc::new(Front::new(api, metrics, budget, &settings));
-            LocalSet::new().block_on(&runtime, work(listener, front, stop, settings.stop_grace));
-        })?;
+        let worker =
+            std::thread::Builder::new().name(format!("http-{number}")).spawn(move || {
+                let front = Rc::new(Front::new(api, metrics, budget, &settings));
+                LocalSet::new()
+                    .block_on(&runtime, work(listener, front, stop, settings.stop_grace));
+            })?;
         running.workers.push(worker);
     }
     Ok(running)
