@@ -79,6 +79,11 @@ pub const HTTP2_ERROR_RESETS_MAX: usize = 1_024;
 /// Time between our own HTTP/2 pings, and time for their answer.
 pub const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(20);
 
+/// How far the date of a request may be off, either way, in seconds, unless told otherwise.
+///
+/// Source: Signature Version 4 of AWS, which allows 5 minutes for most services.
+pub const CLOCK_SKEW_SECONDS: u64 = 300;
+
 /// Time requests in flight get to finish when the server stops.
 pub const STOP_GRACE: Duration = Duration::from_secs(5);
 
