@@ -73,11 +73,11 @@ impl<'a> Parser<'a> {
     }
 
     fn text(&mut self) -> Result<Cow<'a, str>, Malformed> {
-        match self.decoder.datatype()? {
-            Type::String => Ok(Cow::Borrowed(self.decoder.str()?)),
-            Type::StringIndef => Ok(self.decoder.str_iter()?.collect::<Result<String, _>>()?.into()),
-            _ => Err(Malformed),
+        if self.decoder.datatype()? == Type::String {
+            return Ok(Cow::Borrowed(self.decoder.str()?));
         }
+        let whole: Result<String, _> = self.decoder.str_iter()?.collect();
+        Ok(Cow::Owned(whole?))
     }
 
     fn bytes(&mut self) -> Result<Cow<'a, [u8]>, Malformed> {
@@ -150,12 +150,15 @@ fn big_integer<'a>(magnitude: &[u8], negative: bool) -> Result<Value<'a>, Malfor
     if magnitude.len() > BIG_BYTES_MAX {
         return Err(Malformed);
     }
-    let exact = magnitude.iter().try_fold(0_i128, |number, byte| {
-        number.checked_mul(256)?.checked_add(i128::from(*byte))
-    });
+    let exact = magnitude
+        .iter()
+        .try_fold(0_i128, |number, byte| number.checked_mul(256)?.checked_add(i128::from(*byte)));
     if let Some(number) = exact {
         return Ok(integer(if negative { -1 - number } else { number }));
     }
     let number = magnitude.iter().fold(0.0, |number, byte| number * 256.0 + f64::from(*byte));
     Ok(Value::Float(if negative { -1.0 - number } else { number }))
 }
+
+#[cfg(test)]
+mod tests;

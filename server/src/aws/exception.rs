@@ -80,19 +80,18 @@ impl Kind {
 
     /// Its HTTP status where it is answered in the encoding of the request.
     pub const fn status(self) -> StatusCode {
-        match self {
-            Self::InternalFailure => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::ServiceUnavailable => StatusCode::SERVICE_UNAVAILABLE,
-            _ => StatusCode::BAD_REQUEST,
+        if matches!(self, Self::InternalFailure) {
+            StatusCode::INTERNAL_SERVER_ERROR
+        } else if matches!(self, Self::ServiceUnavailable) {
+            StatusCode::SERVICE_UNAVAILABLE
+        } else {
+            StatusCode::BAD_REQUEST
         }
     }
 
     /// Key of its message.
     const fn message_key(self) -> &'static str {
-        match self {
-            Self::AccessDenied | Self::Serialization => "Message",
-            _ => "message",
-        }
+        if matches!(self, Self::AccessDenied | Self::Serialization) { "Message" } else { "message" }
     }
 }
 
@@ -172,7 +171,8 @@ mod tests {
     #[test]
     fn json_body_has_the_short_name_and_the_message() {
         let exception = Exception::new(Kind::ResourceNotFound, "Stream \"a\" not found.");
-        let expected = r#"{"__type":"ResourceNotFoundException","message":"Stream \"a\" not found."}"#;
+        let expected =
+            r#"{"__type":"ResourceNotFoundException","message":"Stream \"a\" not found."}"#;
         assert_eq!(exception.body(Encoding::Json), expected);
     }
 

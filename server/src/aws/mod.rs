@@ -1,6 +1,7 @@
 //! Protocol pieces shared by AWS JSON services: nothing here knows streams.
 
 pub mod base64;
+pub mod basic_date;
 pub mod cbor;
 pub mod exception;
 pub mod input;
