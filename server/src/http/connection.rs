@@ -84,6 +84,7 @@ pub(super) async fn serve<A: Api, T: AsyncRead + AsyncWrite + Unpin + 'static>(
                     return;
                 }
                 stopping = true;
+                activity.restart_idle_time(); // The client gets as long again to take its leave.
                 connection.as_mut().graceful_shutdown();
             }
             _ = stop.wait_for(|stop| *stop), if !stopping => {

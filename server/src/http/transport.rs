@@ -63,8 +63,13 @@ impl Activity {
     }
 
     /// True when neither a request nor an answer is on its way.
-    pub(super) fn is_idle(&self) -> bool {
+    fn is_idle(&self) -> bool {
         self.in_flight.get() == 0 && !self.blocked.get()
+    }
+
+    /// Counts idle time from now.
+    pub(super) fn restart_idle_time(&self) {
+        self.idle_since.set(Instant::now());
     }
 
     /// What is overdue at `now`, else when something may be.
@@ -127,7 +132,7 @@ impl Drop for InFlight {
         if self.answered {
             activity.unread_answers.set(activity.unread_answers.get() - 1);
         }
-        activity.idle_since.set(Instant::now());
+        activity.restart_idle_time();
     }
 }
 

@@ -138,9 +138,7 @@ fn bodies_that_are_no_maps_are_refused_before_target_and_authentication() {
 fn plain_json_never_works() {
     let server = Server::start();
     let wrapped = |name: &str| {
-        format!(
-            r#"{{"Output":{{"__type":"com.amazon.coral.service#{name}"}},"Version":"1.0"}}"#
-        )
+        format!(r#"{{"Output":{{"__type":"com.amazon.coral.service#{name}"}},"Version":"1.0"}}"#)
     };
     let plain = "application/json";
     let good = server.post(plain, "Fake.Echo", "{}");

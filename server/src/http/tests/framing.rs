@@ -106,7 +106,9 @@ fn http_1_0_is_answered_and_closed() {
 #[test]
 fn garbage_is_refused() {
     let server = Server::start();
-    for garbage in ["\0\0\0\0\r\n\r\n", "hello\r\n\r\n", "POST / HTTP/9.9\r\n\r\n", "PRI * HTTP/1.1\r\n"] {
+    for garbage in
+        ["\0\0\0\0\r\n\r\n", "hello\r\n\r\n", "POST / HTTP/9.9\r\n\r\n", "PRI * HTTP/1.1\r\n"]
+    {
         let mut client = server.connect();
         client.write(garbage);
         client.finish_writing();

@@ -95,11 +95,15 @@ impl Server {
     }
 
     fn with_bounds(bounds: Bounds) -> Self {
+        Self::with_grace(bounds, Duration::from_millis(10))
+    }
+
+    fn with_grace(bounds: Bounds, stop_grace: Duration) -> Self {
         let settings = Settings {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
             threads: 1,
             clock_skew_seconds: 300,
-            stop_grace: Duration::from_secs(5),
+            stop_grace,
             bounds,
         };
         let metrics = Arc::new(Metrics::new());
@@ -133,8 +137,9 @@ impl Server {
 fn request(method: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
     let length = body.len();
-    let head =
-        format!("{method} / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n{headers}\r\n");
+    let head = format!(
+        "{method} / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n{headers}\r\n"
+    );
     [head.as_bytes(), body].concat()
 }
 
