@@ -87,7 +87,7 @@ pub(crate) struct Serve {
     /// What an acknowledged write means: on the device, or in memory only (for tests)
     #[arg(long, env = "KINELOG_DURABILITY", value_enum, default_value = "fsync")]
     durability: DurabilityName,
-    /// How the log is written: by io_uring where the kernel allows it, or as told
+    /// How the log is written: by a ring where the kernel allows it, or as told
     #[arg(long, env = "KINELOG_LOG_DEVICE", value_enum, default_value = "auto")]
     pub(crate) log_device: LogDevice,
     /// Limits on streams and shards: `aws`, `off`, or a factor on them such as 4

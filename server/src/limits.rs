@@ -39,7 +39,7 @@ pub const BODY_GRACE: Duration = Duration::from_secs(10);
 pub const BODY_BYTES_PER_SECOND_MIN: u32 = 1_000;
 
 /// Time a connection may be open without a request.
-pub const IDLE_TIME_MAX: Duration = Duration::from_secs(60);
+pub const IDLE_TIME_MAX: Duration = Duration::from_mins(1);
 
 /// Time an answer may wait without the client reading one byte of it.
 pub const UNREAD_TIME_MAX: Duration = Duration::from_secs(30);

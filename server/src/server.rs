@@ -35,7 +35,7 @@ pub struct Settings {
 pub fn start(settings: Settings, engine: Engine) -> io::Result<Running> {
     let Settings { http, kinesis, durability } = settings;
     let api = Kinesis { context: Context::new(engine, kinesis), durability };
-    http::start(&http, Arc::new(api), Arc::new(Metrics::new()))
+    http::start(&http, &Arc::new(api), &Arc::new(Metrics::new()))
 }
 
 /// The name of a mode, as on the command line.

@@ -159,7 +159,7 @@ mod tests {
                 rope.advance(first);
                 rope.advance(second);
                 let rest = rope.copy_to_bytes(rope.remaining());
-                assert_eq!(rest, "abcdef"[first + second..].as_bytes());
+                assert_eq!(rest, "abcdef".as_bytes()[first + second..]);
                 assert!(!rope.has_remaining());
             }
         }

@@ -76,9 +76,9 @@ async fn collect<A: Api>(
     head: &Parts,
     media: Media,
     body: Incoming,
-) -> Result<request_body::Collected, BodyRefusal> {
+) -> Result<request_body::Collected, Refusal> {
     if head.headers.contains_key(CONTENT_ENCODING) {
-        return Err(BodyRefusal::Encoded);
+        return Err(Refusal::Encoded);
     }
     let longest = match media {
         Media::Service(Encoding::Cbor) => front.bounds.cbor_body_bytes_max,
@@ -90,26 +90,19 @@ async fn collect<A: Api>(
     if let Ok(collected) = &collected {
         front.metrics.request_bytes.inc_by(collected.bytes.len() as u64);
     }
-    collected.map_err(BodyRefusal::Reading)
+    collected
 }
 
-enum BodyRefusal {
-    /// A `Content-Encoding`; the service knows none, and decoding would undo the bounds.
-    Encoded,
-    /// Reading it went wrong.
-    Reading(Refusal),
-}
-
-fn refuse_body(head: &Parts, media: Media, refusal: BodyRefusal) -> Response<ResponseBody> {
+fn refuse_body(head: &Parts, media: Media, refusal: Refusal) -> Response<ResponseBody> {
     match refusal {
-        BodyRefusal::Reading(Refusal::TooLong) => answer::too_large(),
-        BodyRefusal::Reading(Refusal::TooSlow) => answer::and_close(StatusCode::REQUEST_TIMEOUT),
-        BodyRefusal::Reading(Refusal::Broken) => answer::and_close(StatusCode::BAD_REQUEST),
-        BodyRefusal::Reading(Refusal::Overloaded) => {
+        Refusal::TooLong => answer::too_large(),
+        Refusal::TooSlow => answer::and_close(StatusCode::REQUEST_TIMEOUT),
+        Refusal::Broken => answer::and_close(StatusCode::BAD_REQUEST),
+        Refusal::Overloaded => {
             let exception = Exception::bare(Kind::ServiceUnavailable);
             respond(head, Answer::exception(media.json_else_cbor(), &exception))
         }
-        BodyRefusal::Encoded => respond(head, Answer::empty(StatusCode::UNSUPPORTED_MEDIA_TYPE)),
+        Refusal::Encoded => respond(head, Answer::empty(StatusCode::UNSUPPORTED_MEDIA_TYPE)),
     }
 }
 

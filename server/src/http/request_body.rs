@@ -69,6 +69,8 @@ pub(super) struct Collected {
 /// Why a body was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
+    /// It has a `Content-Encoding`. The service knows none, and decoding would undo the bounds.
+    Encoded,
     /// Longer than its encoding allows.
     TooLong,
     /// All bodies together would take too much memory.

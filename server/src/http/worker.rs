@@ -73,8 +73,8 @@ impl Drop for Running {
 /// The address cannot be bound, or the system refuses a thread.
 pub fn start<A: Api>(
     settings: &Settings,
-    api: Arc<A>,
-    metrics: Arc<Metrics>,
+    api: &Arc<A>,
+    metrics: &Arc<Metrics>,
 ) -> io::Result<Running> {
     let listeners = listener::bind(settings.listen, settings.threads.max(1))?;
     let address = listeners[0].local_addr()?;
@@ -83,7 +83,7 @@ pub fn start<A: Api>(
     let mut running = Running { address, stop, workers: Vec::with_capacity(listeners.len()) };
     for (number, listener) in listeners.into_iter().enumerate() {
         let (settings, stop) = (settings.clone(), stopped.clone());
-        let (api, metrics, budget) = (Arc::clone(&api), Arc::clone(&metrics), Arc::clone(&budget));
+        let (api, metrics, budget) = (Arc::clone(api), Arc::clone(metrics), Arc::clone(&budget));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let worker =
             std::thread::Builder::new().name(format!("http-{number}")).spawn(move || {

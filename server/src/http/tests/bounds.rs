@@ -44,7 +44,8 @@ fn body_cap_counts_chunked_bodies() {
     let server = Server::with_bounds(bounds);
     for (rest, status) in [("7\r\n       \r\n", 200), ("8\r\n        \r\n", 413)] {
         let head = head(0).replace("Content-Length: 0", "Transfer-Encoding: chunked");
-        let reply = server.send(format!("{head}1\r\n{{\r\n{rest}0\r\n\r\n").replace("  \r", " }\r"));
+        let reply =
+            server.send(format!("{head}1\r\n{{\r\n{rest}0\r\n\r\n").replace("  \r", " }\r"));
         assert_eq!(reply.status(), status);
     }
 }
@@ -200,7 +201,7 @@ fn head_is_bounded_in_lines_and_bytes() {
 
 #[test]
 fn stop_lets_a_request_finish_and_takes_no_new_connection() {
-    let server = Server::with_grace(Bounds::default(), Duration::from_secs(600));
+    let server = Server::with_grace(Bounds::default(), Duration::from_mins(10));
     let (address, metrics) = (server.address(), Arc::clone(&server.metrics));
     let mut busy = server.connect();
     let mut idle = server.connect();

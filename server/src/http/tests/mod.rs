@@ -107,7 +107,7 @@ impl Server {
             bounds,
         };
         let metrics = Arc::new(Metrics::new());
-        let running = start(&settings, Arc::new(Fake), Arc::clone(&metrics)).unwrap();
+        let running = start(&settings, &Arc::new(Fake), &metrics).unwrap();
         Self { running, metrics }
     }
 
