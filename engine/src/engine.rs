@@ -8,7 +8,7 @@ use crate::error::{AppendError, CatalogError, OpenError, ReadError};
 use crate::metrics::Metrics;
 use crate::types::{
     Append, AppendedRun, Durable, NewStream, Ordinal, ReadLimit, ReadResult, Reshard, Shard,
-    Stream, StreamChange, StreamId, StreamKey, Timestamp,
+    StoreId, Stream, StreamChange, StreamId, StreamKey, Timestamp,
 };
 
 /// An open store. Cheap to clone; the last clone dropped without `close` ends the log thread as a
@@ -179,6 +179,11 @@ impl Engine {
 
     /// "io_uring", "posix" or "simulated".
     pub fn log_device(&self) -> &'static str {
+        todo!()
+    }
+
+    /// Random identity of the data directory, the same for as long as it exists.
+    pub fn store_id(&self) -> StoreId {
         todo!()
     }
 

@@ -1,8 +1,8 @@
 //! The Kinelog server: the Kinesis Data Streams API over the engine.
 //!
 //! Layers, lowest first; a module imports from the ones above it in this list only:
-//! `limits`, `aws` (protocol pieces), `metrics`, `throttle`, `shard_iterator`, `kinesis` (one file
-//! an operation), `http`, `server` (assembly), `commands` and `arguments` (the binary).
+//! `limits`, `aws` (protocol pieces), `metrics`, `throttle`, `seal`, `shard_iterator`, `kinesis` (one
+//! file an operation), `http`, `server` (assembly), `commands` and `arguments` (the binary).
 
 pub mod arguments;
 pub mod aws;
@@ -11,6 +11,7 @@ pub mod http;
 pub mod kinesis;
 pub mod limits;
 pub mod metrics;
+pub mod seal;
 pub mod server;
 pub mod shard_iterator;
 pub mod throttle;

@@ -6,9 +6,12 @@
 //! `readable_bytes` is complete batches that were durable in the commit log before.
 
 pub mod index;
-pub mod map_cache;
-pub mod scan;
-pub mod sealed;
+mod lru;
+mod map_cache;
+mod ranges;
+pub(crate) mod scan;
+pub(crate) mod sealed;
+pub(crate) mod view;
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -26,7 +29,8 @@ pub struct Segment {
     pub base: Ordinal,
     /// Its file.
     pub path: PathBuf,
-    /// Changed by the log thread only.
+    /// Changed by the log thread only, but for the start of an incomplete index, which a reader
+    /// may add (`SparseIndex::complete`).
     pub state: Mutex<SegmentState>,
 }
 

@@ -1,8 +1,20 @@
-//! What every operation may use: the engine, the limits in force, the clock, the account.
+//! What every operation may use: the engine, the settings in force, the buckets, the token key; and
+//! what one call is about: who calls, from which region, in which encoding.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kinelog_engine::Engine;
+use kinelog_engine::types::{StreamKey, Timestamp};
 
-use crate::throttle::Limits;
+use super::unconfirmed;
+use crate::aws::Encoding;
+use crate::aws::exception::Exception;
+use crate::aws::sigv4::Principal;
+use crate::aws::writer::Writer;
+use crate::limits;
+use crate::seal::SealKey;
+use crate::throttle::{Limits, Throttle};
 
 /// How the service behaves.
 #[derive(Clone, Debug)]
@@ -17,22 +29,140 @@ pub struct Settings {
     pub shard_quota: Option<u32>,
 }
 
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            account: "000000000000".to_owned(),
+            transition_ms: 500,
+            limits: Limits::AWS,
+            shard_quota: None,
+        }
+    }
+}
+
+impl Settings {
+    /// Open shards an account may have in `region`.
+    pub(super) fn shard_quota(&self, region: &str) -> u32 {
+        match self.shard_quota {
+            Some(quota) => quota,
+            None if self.limits.is_off() => limits::SHARDS_MAX,
+            None => limits::shard_quota(region),
+        }
+    }
+}
+
 /// Shared by all requests; cheap to clone.
 #[derive(Clone)]
 pub struct Context {
     /// The store.
     pub engine: Engine,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
     settings: Settings,
+    throttle: Throttle,
+    seal_key: SealKey,
+    changes: tokio::sync::Mutex<()>,
+    spread: AtomicUsize,
 }
 
 impl Context {
     /// Over an open store.
     pub fn new(engine: Engine, settings: Settings) -> Self {
-        Self { engine, settings }
+        let shared = Shared {
+            throttle: Throttle::new(settings.limits),
+            seal_key: SealKey::new(engine.store_id()),
+            settings,
+            changes: tokio::sync::Mutex::default(),
+            spread: AtomicUsize::new(0),
+        };
+        Self { engine, shared: Arc::new(shared) }
     }
 
     /// The settings in force.
     pub fn settings(&self) -> &Settings {
-        &self.settings
+        &self.shared.settings
+    }
+
+    /// The buckets.
+    pub(super) fn throttle(&self) -> &Throttle {
+        &self.shared.throttle
+    }
+
+    /// The key of iterators and page tokens.
+    pub(super) fn seal_key(&self) -> &SealKey {
+        &self.shared.seal_key
+    }
+
+    /// Held while a stream's metadata are read, judged and changed, so that no change is built on
+    /// what another one has made stale.
+    pub(super) async fn exclusive_changes(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.shared.changes.lock().await
+    }
+
+    /// The first of `count` consecutive numbers; spreads records where no key chooses the shard.
+    pub(super) fn take_spread(&self, count: usize) -> usize {
+        self.shared.spread.fetch_add(count, Ordering::Relaxed)
+    }
+}
+
+/// One call.
+pub(super) struct Call<'a> {
+    /// What it may use.
+    pub(super) context: &'a Context,
+    /// Account of the caller.
+    pub(super) account: &'a str,
+    /// Region the caller addresses.
+    pub(super) region: &'a str,
+    /// Account and region as the engine's name space, and as owner of tokens.
+    pub(super) namespace: String,
+    /// Time of the call.
+    pub(super) now: Timestamp,
+    /// Encoding of the answer.
+    pub(super) encoding: Encoding,
+}
+
+impl<'a> Call<'a> {
+    /// A call by `principal`, now.
+    pub(super) fn new(context: &'a Context, principal: &'a Principal, encoding: Encoding) -> Self {
+        let key = principal.access_key();
+        let is_account = key.len() == 12 && key.bytes().all(|byte| byte.is_ascii_digit());
+        let account = if is_account { key } else { &context.settings().account };
+        Self::of(context, account, principal.region(), encoding)
+    }
+
+    /// A call by whoever runs the server, in `region`.
+    pub(super) fn by_operator(context: &'a Context, region: &'a str) -> Self {
+        Self::of(context, &context.settings().account, region, Encoding::Json)
+    }
+
+    fn of(context: &'a Context, account: &'a str, region: &'a str, encoding: Encoding) -> Self {
+        let namespace = format!("{account}/{region}");
+        Self { context, account, region, namespace, now: context.engine.now(), encoding }
+    }
+
+    /// The engine's key of the caller's stream `name`.
+    pub(super) fn key(&self, name: &str) -> StreamKey {
+        StreamKey { namespace: self.namespace.clone(), name: name.to_owned() }
+    }
+
+    /// An empty answer.
+    pub(super) fn writer(&self, capacity: usize) -> Writer {
+        Writer::new(self.encoding, capacity)
+    }
+
+    /// Refuses the call when the account has called `operation` too often, without naming a stream.
+    ///
+    /// # Errors
+    ///
+    /// `LimitExceededException`.
+    pub(super) fn admit(&self, operation: &'static str, per_second: u64) -> Result<(), Exception> {
+        let throttle = self.context.throttle();
+        if throttle.admit_call(operation, &self.namespace, per_second, self.now) {
+            Ok(())
+        } else {
+            Err(unconfirmed::bare_rate_exceeded())
+        }
     }
 }

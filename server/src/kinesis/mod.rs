@@ -1,31 +1,100 @@
 //! The Kinesis Data Streams operations, one file each, and what they share.
 //!
 //! `Operation::of_target` finds the operation, `Operation::run` does it: coerce and validate by its
-//! table, then its own checks in the service's order, then the work.
+//! table, then its own checks in the service's order, then the work. A new operation is a file and
+//! a line in the table below.
 
+mod arn;
+mod attributes;
 pub mod context;
+mod create_stream;
+mod delete_stream;
+mod describe;
+mod describe_stream;
+mod describe_stream_summary;
+mod failures;
+mod get_records;
+mod get_shard_iterator;
+mod lifecycle;
+mod list_shards;
+mod list_streams;
+mod page_token;
+mod put;
+mod put_record;
+mod put_records;
+mod shapes;
+mod shard_filter;
+mod shard_id;
+mod shards;
+mod stream_ref;
+mod tags;
+#[cfg(test)]
+mod tests;
+mod unconfirmed;
+
+use bytes::Bytes;
 
 use crate::aws::Encoding;
 use crate::aws::exception::Exception;
+use crate::aws::input;
+use crate::aws::shape::Structure;
 use crate::aws::sigv4::Principal;
 use crate::aws::value::Value;
-use bytes::Bytes;
-use context::Context;
+use context::{Call, Context};
 
-/// The operations known by name. `UnknownOperation` is answered for all others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operation {}
+pub use create_stream::ensure as ensure_stream;
+pub use lifecycle::resume as resume_transitions;
+
+macro_rules! operations {
+    ($($name:ident in $module:ident,)*) => {
+        /// The operations known by name. `UnknownOperation` is answered for all others.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Operation {
+            $(#[doc = concat!("See `", stringify!($module), "`.")] $name,)*
+        }
+
+        impl Operation {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// Its name.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)* }
+            }
+
+            fn shape(self) -> &'static Structure {
+                match self { $(Self::$name => &$module::SHAPE,)* }
+            }
+
+            async fn answer(
+                self,
+                call: &Call<'_>,
+                input: &input::Input<'_>,
+            ) -> Result<Bytes, Exception> {
+                match self { $(Self::$name => $module::answer(call, input).await,)* }
+            }
+        }
+    };
+}
+
+operations! {
+    CreateStream in create_stream,
+    DeleteStream in delete_stream,
+    DescribeStream in describe_stream,
+    DescribeStreamSummary in describe_stream_summary,
+    GetRecords in get_records,
+    GetShardIterator in get_shard_iterator,
+    ListShards in list_shards,
+    ListStreams in list_streams,
+    PutRecord in put_record,
+    PutRecords in put_records,
+}
 
 impl Operation {
     /// The operation of an `X-Amz-Target` value such as `Kinesis_20131202.PutRecord`.
     pub fn of_target(target: &str) -> Option<Self> {
-        let _ = target;
-        todo!()
-    }
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {}
+        let name = target.strip_prefix("Kinesis_20131202.")?;
+        Self::ALL.iter().copied().find(|operation| operation.name() == name)
     }
 
     /// Does it. The body is a parsed map; the answer is a whole body in the same encoding, empty
@@ -41,7 +110,7 @@ impl Operation {
         encoding: Encoding,
         body: Value<'_>,
     ) -> Result<Bytes, Exception> {
-        let _ = (context, principal, encoding, body);
-        match self {}
+        let input = input::read(body, self.shape(), encoding)?;
+        self.answer(&Call::new(context, principal, encoding), &input).await
     }
 }

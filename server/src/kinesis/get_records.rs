@@ -1,0 +1,225 @@
+//! `GetRecords`: records from a shard iterator on, and the iterator to go on with.
+
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use bytes::Bytes;
+use kinelog_engine::types::{
+    ReadLimit, ReadResult, SequenceNumber, Shard, StoredRecord, Stream, Timestamp,
+};
+
+use super::context::Call;
+use super::shard_id::ShardId;
+use super::stream_ref::StreamRef;
+use super::{failures, lifecycle, shapes, shards, unconfirmed};
+use crate::aws::exception::{Exception, Kind};
+use crate::aws::input::Input;
+use crate::aws::shape::Structure;
+use crate::aws::writer::Writer;
+use crate::limits;
+use crate::shard_iterator::{ShardIterator, ShardIteratorError};
+
+/// The input.
+pub(super) static SHAPE: Structure = Structure {
+    name: "GetRecordsRequest",
+    members: &[
+        shapes::required("ShardIterator", shapes::text(1, 512)),
+        shapes::optional("Limit", shapes::integer(1, 10_000)),
+        shapes::STREAM_ARN,
+        shapes::STREAM_ID,
+        shapes::DRY_RUN,
+    ],
+};
+
+/// A sound request.
+#[derive(Debug)]
+struct Request {
+    iterator: ShardIterator,
+    records_max: usize,
+}
+
+impl Request {
+    fn parse(call: &Call<'_>, input: &Input<'_>) -> Result<Self, Exception> {
+        let text = input.text("ShardIterator").unwrap_or_default();
+        let iterator =
+            ShardIterator::open(text, call.context.seal_key(), &call.namespace, call.now)
+                .map_err(|error| refused(error, call.now))?;
+        if let Some(arn) = input.text("StreamARN") {
+            let stream = StreamRef::of_arn(call, arn);
+            if stream != StreamRef::named(call, &iterator.stream_name) {
+                return Err(unconfirmed::iterator_of_another_stream(arn));
+            }
+        }
+        let limit = input.integer("Limit").and_then(|limit| usize::try_from(limit).ok());
+        let records_max = limit.unwrap_or(limits::GET_RECORDS_MAX).min(limits::GET_RECORDS_MAX);
+        Ok(Self { iterator, records_max })
+    }
+
+    fn does_not_exist(&self, call: &Call<'_>) -> Exception {
+        let shard = ShardId(self.iterator.shard);
+        failures::shard_does_not_exist(shard, &self.iterator.stream_name, call.account)
+    }
+
+    async fn find(&self, call: &Call<'_>) -> Result<(Arc<Stream>, Arc<Shard>), Exception> {
+        let missing = || self.does_not_exist(call);
+        let stream = call.context.engine.stream_by_id(self.iterator.stream).ok_or_else(missing)?;
+        let stream = lifecycle::settle(call.context, stream).await.ok_or_else(missing)?;
+        let shard = stream
+            .shard(self.iterator.shard)
+            .filter(|shard| shards::is_kept(shard, stream.horizon(call.now)))
+            .cloned();
+        Ok((stream, shard.ok_or_else(missing)?))
+    }
+}
+
+fn refused(error: ShardIteratorError, now: Timestamp) -> Exception {
+    match error {
+        ShardIteratorError::Invalid => {
+            Exception::new(Kind::InvalidArgument, "Invalid ShardIterator.")
+        }
+        ShardIteratorError::Expired { issued } => Exception::new(
+            Kind::ExpiredIterator,
+            format!(
+                "Iterator expired. The iterator was created at time {} while right now it is {} \
+                 which is further in the future than the tolerated delay of {} milliseconds.",
+                spelled_out(issued),
+                spelled_out(now),
+                limits::SHARD_ITERATOR_AGE_MS_MAX
+            ),
+        ),
+    }
+}
+
+/// A time as `Thu Dec 10 01:59:39 UTC 2015`.
+fn spelled_out(at: Timestamp) -> String {
+    const LAST_SECOND_OF_9999: u64 = 253_402_300_799;
+    let at = UNIX_EPOCH + Duration::from_secs(at.seconds().min(LAST_SECOND_OF_9999));
+    // "Thu, 10 Dec 2015 01:59:39 GMT"
+    let date = httpdate::fmt_http_date(at);
+    let part = |range| date.get(range).unwrap_or_default();
+    let (weekday, day, month) = (part(0..3), part(5..7), part(8..11));
+    let (year, time) = (part(12..16), part(17..25));
+    format!("{weekday} {month} {day} {time} UTC {year}")
+}
+
+/// The answer.
+struct Response<'a> {
+    stream: &'a Stream,
+    shard: &'a Shard,
+    result: ReadResult,
+    next: Option<ShardIterator>,
+    millis_behind: u64,
+}
+
+/// Answers the call.
+///
+/// # Errors
+///
+/// The exception to answer.
+pub(super) async fn answer(call: &Call<'_>, input: &Input<'_>) -> Result<Bytes, Exception> {
+    let request = Request::parse(call, input)?;
+    let (stream, shard) = request.find(call).await?;
+    if input.boolean("DryRun") == Some(true) {
+        return Err(unconfirmed::dry_run());
+    }
+    Ok(run(call, &request, &stream, &shard).await?.write(call))
+}
+
+async fn run<'a>(
+    call: &Call<'_>,
+    request: &Request,
+    stream: &'a Stream,
+    shard: &'a Shard,
+) -> Result<Response<'a>, Exception> {
+    let throttle = call.context.throttle();
+    let name = &stream.key.name;
+    if !throttle.admit_read(shard.uid, call.now) {
+        return Err(failures::shard_rate(ShardId(shard.index), name, call.account));
+    }
+    let position = match shard.closed {
+        // A number may name a place no record has; in a closed shard none will ever have it.
+        Some(closed) => request.iterator.position.min(closed.end),
+        None => request.iterator.position,
+    };
+    let limit = ReadLimit { records: request.records_max, bytes: limits::GET_RECORDS_BYTES_MAX };
+    let result = match call.context.engine.read(stream, shard, position, limit).await {
+        Ok(result) => result,
+        Err(error) => return Err(failures::of_read(&error, shard, name, call.account)),
+    };
+    let bytes = result.records.iter().map(payload_bytes).sum();
+    throttle.charge_read(shard.uid, call.context.engine.now(), bytes);
+    let next = (!result.at_end).then(|| ShardIterator {
+        issued: call.now,
+        position: result.next,
+        ..request.iterator.clone()
+    });
+    let millis_behind = result.next_arrival.map_or(0, |arrival| call.now.since(arrival));
+    Ok(Response { stream, shard, result, next, millis_behind })
+}
+
+fn payload_bytes(record: &StoredRecord) -> usize {
+    record.data.len() + record.partition_key.as_ref().map_or(0, Bytes::len)
+}
+
+impl Response<'_> {
+    fn write(&self, call: &Call<'_>) -> Bytes {
+        let records = &self.result.records;
+        let payload: usize = records.iter().map(payload_bytes).sum();
+        let mut writer = call.writer(1024 + payload.div_ceil(3) * 4 + 224 * records.len());
+        writer.begin_map();
+        writer.key("Records");
+        writer.begin_list();
+        for record in records {
+            write_record(&mut writer, self.shard, record);
+        }
+        writer.end_list();
+        match &self.next {
+            Some(next) => {
+                writer.key("NextShardIterator");
+                writer.text(&next.seal(call.context.seal_key(), &call.namespace));
+            }
+            None => shards::write_children(&mut writer, self.stream, self.shard),
+        }
+        writer.key("MillisBehindLatest");
+        writer.integer(i64::try_from(self.millis_behind).unwrap_or(i64::MAX));
+        writer.end_map();
+        writer.finish()
+    }
+}
+
+fn write_record(writer: &mut Writer, shard: &Shard, record: &StoredRecord) {
+    let number = SequenceNumber::of_record(
+        shard.created_seconds,
+        shard.index,
+        record.ordinal,
+        record.arrival,
+    );
+    writer.begin_map();
+    writer.key("SequenceNumber");
+    writer.display(&number);
+    writer.key("ApproximateArrivalTimestamp");
+    writer.timestamp(record.arrival.0);
+    writer.key("Data");
+    writer.blob(&record.data);
+    if let Some(key) = &record.partition_key {
+        writer.key("PartitionKey");
+        writer.text(&String::from_utf8_lossy(key));
+    }
+    if record.encrypted {
+        writer.key("EncryptionType");
+        writer.text("KMS");
+    }
+    writer.end_map();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_spelled_out_with_two_digit_days() {
+        assert_eq!(spelled_out(Timestamp(1_449_712_779_999)), "Thu Dec 10 01:59:39 UTC 2015");
+        assert_eq!(spelled_out(Timestamp(951_782_400_000)), "Tue Feb 29 00:00:00 UTC 2000");
+        assert_eq!(spelled_out(Timestamp(1_446_336_000_000)), "Sun Nov 01 00:00:00 UTC 2015");
+    }
+}

@@ -1,0 +1,288 @@
+//! What `PutRecord` and `PutRecords` share: checking records, and taking them to the engine in one
+//! append, grouped by shard.
+
+use std::sync::Arc;
+
+use kinelog_engine::error::AppendError;
+use kinelog_engine::format::record::RecordRef;
+use kinelog_engine::types::{
+    AppendBuilder, HashKey, SequenceNumber, Shard, ShardIndex, Stream, StreamStatus,
+};
+
+use super::attributes::{Distribution, WriteSettings};
+use super::context::Call;
+use super::stream_ref::StreamRef;
+use super::{failures, unconfirmed};
+use crate::aws::exception::{Exception, Kind};
+use crate::aws::input::Input;
+
+/// One record of a call.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry<'a> {
+    data: &'a [u8],
+    partition_key: Option<&'a str>,
+    explicit_hash_key: Option<u128>,
+}
+
+impl<'a> Entry<'a> {
+    /// From the members of `PutRecord` or of an entry of `PutRecords`.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgumentException` for an explicit hash key outside the key space, unless the stream
+    /// ignores hash keys.
+    pub(super) fn parse(input: &'a Input<'_>, settings: &WriteSettings) -> Result<Self, Exception> {
+        let explicit_hash_key = match (settings.distribution, input.text("ExplicitHashKey")) {
+            (Distribution::Auto, _) | (_, None) => None,
+            (Distribution::UserPartitionKey, Some(text)) => Some(parse_hash_key(text)?),
+        };
+        Ok(Self {
+            data: input.blob("Data").unwrap_or_default(),
+            partition_key: input.text("PartitionKey"),
+            explicit_hash_key,
+        })
+    }
+
+    /// Bytes that count against rates and against the size of a call.
+    pub(super) fn bytes(&self) -> usize {
+        self.data.len() + self.partition_key.map_or(0, str::len)
+    }
+
+    fn hash_key(&self) -> HashKey {
+        match self.explicit_hash_key {
+            Some(key) => HashKey(key),
+            None => HashKey::of_partition_key(self.partition_key.unwrap_or_default().as_bytes()),
+        }
+    }
+}
+
+fn parse_hash_key(text: &str) -> Result<u128, Exception> {
+    text.parse().map_err(|_| {
+        Exception::new(
+            Kind::InvalidArgument,
+            format!(
+                "Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. \
+                 Specified value was {text}"
+            ),
+        )
+    })
+}
+
+/// Adds the constraints of the stream that the record at `path` (with a final dot, or empty)
+/// violates.
+pub(super) fn check(
+    input: &Input<'_>,
+    settings: &WriteSettings,
+    path: impl Fn() -> String,
+    violations: &mut Vec<String>,
+) {
+    let data = input.blob("Data").unwrap_or_default().len();
+    let partition_key = input.text("PartitionKey");
+    let longest = settings.record_bytes_max();
+    let counted =
+        unconfirmed::bytes_counted_for_record_limit(data, partition_key.map_or(0, str::len));
+    if counted > longest {
+        violations.push(format!(
+            "Value at '{}data' failed to satisfy constraint: \
+             Member must have length less than or equal to {longest}",
+            path()
+        ));
+    }
+    if partition_key.is_none() && settings.distribution == Distribution::UserPartitionKey {
+        violations.push(format!(
+            "Value null at '{}partitionKey' failed to satisfy constraint: Member must not be null",
+            path()
+        ));
+    }
+}
+
+/// The stream to write to: one in CREATING or DELETING counts as missing.
+///
+/// # Errors
+///
+/// `ResourceNotFoundException`.
+pub(super) async fn writable(
+    call: &Call<'_>,
+    stream: &StreamRef,
+) -> Result<Arc<Stream>, Exception> {
+    let found = stream.get(call).await?;
+    match found.status {
+        StreamStatus::Active | StreamStatus::Updating => Ok(found),
+        StreamStatus::Creating | StreamStatus::Deleting => Err(stream.not_found()),
+    }
+}
+
+/// What became of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It is durable and has this number.
+    Stored(SequenceNumber),
+    /// Its shard takes no more for now.
+    Throttled(ShardIndex),
+    /// It was not stored for a reason of ours; also said of a shard that has just been closed.
+    Failed,
+}
+
+/// What became of the records of a call.
+#[derive(Debug)]
+pub(super) struct Report {
+    /// One for each record, in the order of the call.
+    pub(super) outcomes: Vec<Outcome>,
+    /// Why records failed, if any did, and the shard it happened at.
+    pub(super) failure: Option<(AppendError, ShardIndex)>,
+}
+
+/// Stores records; completes when they are durable. Where a shard is closed meanwhile its records
+/// are routed once more.
+pub(super) async fn put(
+    call: &Call<'_>,
+    stream: &Stream,
+    settings: &WriteSettings,
+    entries: &[Entry<'_>],
+) -> Report {
+    let mut report = Report { outcomes: vec![Outcome::Failed; entries.len()], failure: None };
+    let all = (0..entries.len()).collect();
+    let closed = round(call, stream, settings, entries, all, &mut report).await;
+    if !closed.is_empty()
+        && let Some(fresh) = call.context.engine.stream_by_id(stream.id)
+    {
+        report.failure = None;
+        round(call, &fresh, settings, entries, closed, &mut report).await;
+    }
+    report
+}
+
+/// Records of one shard that were let through: its run of the append.
+struct Admitted {
+    shard: Arc<Shard>,
+    entries: Vec<usize>,
+}
+
+/// Routes and appends the records `pending`, in this order within each shard; returns those whose
+/// shard turned out to be closed.
+async fn round(
+    call: &Call<'_>,
+    stream: &Stream,
+    settings: &WriteSettings,
+    entries: &[Entry<'_>],
+    pending: Vec<usize>,
+    report: &mut Report,
+) -> Vec<usize> {
+    let payload_bytes = pending.iter().map(|&entry| entries[entry].bytes()).sum();
+    let mut builder = AppendBuilder::with_capacity(pending.len(), payload_bytes);
+    let order = route(call, stream, settings, entries, pending);
+    let mut runs = Vec::new();
+    for same_shard in order.chunk_by(|a, b| a.0 == b.0) {
+        let shard = &stream.shards[same_shard[0].0];
+        let admitted = admit(call, shard, same_shard, entries, &mut report.outcomes);
+        if admitted.is_empty() {
+            continue;
+        }
+        builder.begin_run(Arc::clone(shard));
+        for &entry in &admitted {
+            builder.push(&record(&entries[entry]));
+        }
+        runs.push(Admitted { shard: Arc::clone(shard), entries: admitted });
+    }
+    if runs.is_empty() {
+        return Vec::new();
+    }
+    let results = call.context.engine.append(builder.finish()).await;
+    let mut closed = Vec::new();
+    for (run, result) in runs.iter().zip(results) {
+        match result {
+            Ok(durable) => {
+                let appended = durable.into_inner();
+                for (&entry, place) in run.entries.iter().zip(0..) {
+                    let ordinal = appended.first.plus(place);
+                    report.outcomes[entry] = Outcome::Stored(SequenceNumber::of_record(
+                        run.shard.created_seconds,
+                        run.shard.index,
+                        ordinal,
+                        appended.arrival,
+                    ));
+                }
+            }
+            Err(error) => {
+                match &error {
+                    AppendError::ShardClosed(_) => closed.extend_from_slice(&run.entries),
+                    AppendError::Overloaded { .. } => {
+                        for &entry in &run.entries {
+                            report.outcomes[entry] = Outcome::Throttled(run.shard.index);
+                        }
+                    }
+                    AppendError::DiskFull { .. } | AppendError::Stopped { .. } => {}
+                }
+                report.failure.get_or_insert((error, run.shard.index));
+            }
+        }
+    }
+    closed
+}
+
+/// Pairs of a position in `stream.shards` and a record, grouped by shard and in order within each.
+fn route(
+    call: &Call<'_>,
+    stream: &Stream,
+    settings: &WriteSettings,
+    entries: &[Entry<'_>],
+    pending: Vec<usize>,
+) -> Vec<(usize, usize)> {
+    let open = stream.open.len().max(1);
+    let mut spread = match settings.distribution {
+        Distribution::UserPartitionKey => 0,
+        Distribution::Auto => call.context.take_spread(pending.len()),
+    };
+    let mut shard_of = |entry: usize| match settings.distribution {
+        Distribution::UserPartitionKey => stream.route_position(entries[entry].hash_key()),
+        Distribution::Auto => {
+            spread = spread.wrapping_add(1);
+            stream.open.get(spread % open).copied()
+        }
+    };
+    let mut order: Vec<(usize, usize)> =
+        pending.into_iter().filter_map(|entry| Some((shard_of(entry)?, entry))).collect();
+    order.sort_unstable();
+    order
+}
+
+/// Asks the buckets for the records of one shard; marks those refused and returns the others.
+fn admit(
+    call: &Call<'_>,
+    shard: &Shard,
+    same_shard: &[(usize, usize)],
+    entries: &[Entry<'_>],
+    outcomes: &mut [Outcome],
+) -> Vec<usize> {
+    let mut admitted = Vec::with_capacity(same_shard.len());
+    let mut decided = same_shard.iter();
+    let bytes = same_shard.iter().map(|&(_, entry)| entries[entry].bytes());
+    call.context.throttle().admit_writes(shard.uid, call.now, bytes, |accepted| {
+        let Some(&(_, entry)) = decided.next() else { return };
+        if accepted {
+            admitted.push(entry);
+        } else {
+            outcomes[entry] = Outcome::Throttled(shard.index);
+        }
+    });
+    admitted
+}
+
+fn record<'a>(entry: &Entry<'a>) -> RecordRef<'a> {
+    RecordRef {
+        partition_key: entry.partition_key.map(str::as_bytes),
+        explicit_hash_key: entry.explicit_hash_key,
+        data: entry.data,
+        encrypted: false,
+    }
+}
+
+/// The exception for a call that stored nothing, of which `report` says why.
+pub(super) fn failure(report: &Report, stream: &Stream, account: &str) -> Exception {
+    match &report.failure {
+        Some((error, shard)) => {
+            failures::of_append(error, super::shard_id::ShardId(*shard), &stream.key.name, account)
+        }
+        None => Exception::bare(Kind::InternalFailure),
+    }
+}

@@ -1,0 +1,171 @@
+//! Constraint rows that several operations share, and the patterns behind them.
+
+use crate::aws::shape::{Member, Shape};
+
+/// A member that may be absent.
+pub(super) const fn optional(name: &'static str, shape: Shape) -> Member {
+    Member { name, required: false, sensitive: false, shape }
+}
+
+/// A member that must be present.
+pub(super) const fn required(name: &'static str, shape: Shape) -> Member {
+    Member { name, required: true, sensitive: false, shape }
+}
+
+/// The same member with a value that messages never print.
+pub(super) const fn sensitive(member: Member) -> Member {
+    Member { sensitive: true, ..member }
+}
+
+const fn pattern(
+    length: Option<(usize, usize)>,
+    pattern: &'static str,
+    holds: fn(&str) -> bool,
+) -> Shape {
+    Shape::Text { length, pattern: Some((pattern, holds)), one_of: None }
+}
+
+/// One of these words.
+pub(super) const fn one_of(words: &'static [&'static str]) -> Shape {
+    Shape::Text { length: None, pattern: None, one_of: Some(words) }
+}
+
+/// Text of bounded length.
+pub(super) const fn text(shortest: usize, longest: usize) -> Shape {
+    Shape::Text { length: Some((shortest, longest)), pattern: None, one_of: None }
+}
+
+/// A number from `min` to `max`.
+pub(super) const fn integer(min: i64, max: i64) -> Shape {
+    Shape::Integer { min: Some(min), max: Some(max) }
+}
+
+/// Stream names and shard ids.
+pub(super) const NAME: Shape = pattern(Some((1, 128)), "[a-zA-Z0-9_.-]+", is_name);
+const ARN: Shape =
+    pattern(Some((1, 2048)), r"arn:aws.*:kinesis:.*:\d{12}:stream/\S+", is_stream_arn);
+const ID: Shape = pattern(Some((1, 24)), "[a-z0-9]{20}-[a-z0-9]{3}", is_stream_id);
+/// A point of the hash key space.
+pub(super) const HASH_KEY: Shape = pattern(None, r"0|([1-9]\d{0,38})", is_hash_key);
+/// A sequence number on its way in.
+pub(super) const SEQUENCE_NUMBER: Shape = pattern(None, r"0|([1-9]\d{0,128})", is_sequence_number);
+/// A page token.
+pub(super) const NEXT_TOKEN: Shape = text(1, 1_048_576);
+/// Entries of a page.
+pub(super) const PAGE_LIMIT: Shape = integer(1, 10_000);
+
+/// `StreamName` where an ARN can stand in for it.
+pub(super) const STREAM_NAME: Member = optional("StreamName", NAME);
+/// `StreamARN`.
+pub(super) const STREAM_ARN: Member = optional("StreamARN", ARN);
+/// `StreamId`: checked and then ignored.
+pub(super) const STREAM_ID: Member = optional("StreamId", ID);
+/// `DryRun`.
+pub(super) const DRY_RUN: Member = optional("DryRun", Shape::Boolean);
+/// `Data` of a record.
+pub(super) const DATA: Member =
+    sensitive(required("Data", Shape::Blob { max: crate::limits::RECORD_DATA_BYTES_MAX }));
+/// `PartitionKey` of a record; whether it is required depends on the stream.
+pub(super) const PARTITION_KEY: Member = sensitive(optional("PartitionKey", text(1, 256)));
+/// `ExplicitHashKey` of a record.
+pub(super) const EXPLICIT_HASH_KEY: Member = optional("ExplicitHashKey", HASH_KEY);
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+}
+
+fn is_stream_id(text: &str) -> bool {
+    let plain =
+        |part: &str| part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    text.split_once('-').is_some_and(|(stream, check)| {
+        stream.len() == 20 && check.len() == 3 && plain(stream) && plain(check)
+    })
+}
+
+/// Matches `arn:aws.*:kinesis:.*:\d{12}:stream/\S+`, at any of its `:stream/`.
+fn is_stream_arn(text: &str) -> bool {
+    text.match_indices(":stream/").any(|(at, separator)| {
+        let name = &text[at + separator.len()..];
+        let Some((head, account)) = text[..at].rsplit_once(':') else { return false };
+        !name.is_empty()
+            && !name.bytes().any(|byte| matches!(byte, b' ' | b'\t'..=b'\r'))
+            && account.len() == 12
+            && account.bytes().all(|byte| byte.is_ascii_digit())
+            && !head.contains(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'])
+            && head.strip_prefix("arn:aws").is_some_and(|rest| has_service(rest))
+    })
+}
+
+/// True when `.*:kinesis:.*` matches, given that a colon follows `text`.
+fn has_service(text: &str) -> bool {
+    text.contains(":kinesis:")
+}
+
+fn is_number(text: &str, digits_max: usize) -> bool {
+    text == "0"
+        || (text.len() <= digits_max
+            && !text.is_empty()
+            && !text.starts_with('0')
+            && text.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+fn is_hash_key(text: &str) -> bool {
+    is_number(text, 39)
+}
+
+fn is_sequence_number(text: &str) -> bool {
+    is_number(text, 129)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_plain() {
+        assert!(is_name("a") && is_name("A-z_0.9"));
+        assert!(!is_name("") && !is_name("a b") && !is_name("a/b") && !is_name("\u{fc}"));
+    }
+
+    #[test]
+    fn stream_arns_match_their_pattern() {
+        for text in [
+            "arn:aws:kinesis:us-east-1:123456789012:stream/a",
+            "arn:aws-cn:kinesis:cn-north-1:123456789012:stream/a/consumer/b:1",
+            "arn:aws:x:kinesis:a:b:123456789012:stream/a",
+            "arn:aws:kinesis:r:1:stream/x:123456789012:stream/a",
+        ] {
+            assert!(is_stream_arn(text), "{text}");
+        }
+        for text in [
+            "",
+            "arn:aws:kinesis:us-east-1:123456789012:stream/",
+            "arn:aws:kinesis:us-east-1:12345678901:stream/a",
+            "arn:aws:kinesis:us-east-1:12345678901x:stream/a",
+            "arn:aws:kinesis:us-east-1:123456789012:stream/a b",
+            "arn:aws:kinesis:us-east-1:123456789012:queue/a",
+            "arn:aws:sqs:us-east-1:123456789012:stream/a",
+            "arn:aws:kinesis:123456789012:stream/a",
+            "xarn:aws:kinesis:us-east-1:123456789012:stream/a",
+        ] {
+            assert!(!is_stream_arn(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_have_no_leading_zeros_and_bounded_length() {
+        assert!(is_hash_key("0") && is_hash_key(&"9".repeat(39)));
+        assert!(!is_hash_key("") && !is_hash_key("01") && !is_hash_key(&"9".repeat(40)));
+        assert!(!is_hash_key("-1") && !is_hash_key("1a"));
+        assert!(is_sequence_number(&"9".repeat(129)) && !is_sequence_number(&"9".repeat(130)));
+    }
+
+    #[test]
+    fn stream_ids_have_their_form() {
+        assert!(is_stream_id("abcdefghij0123456789-a0z"));
+        assert!(
+            !is_stream_id("abcdefghij0123456789a0z") && !is_stream_id("ABCDEFGHIJ0123456789-a0z")
+        );
+    }
+}

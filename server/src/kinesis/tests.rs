@@ -1,0 +1,1 @@
+//! Operations against a small engine in this process.

@@ -1,0 +1,156 @@
+//! Every choice the service has not been seen to make, in one place, so that a later observation
+//! changes one line here. Texts are what no known client reads; types are what clients act on.
+
+use kinelog_engine::types::Timestamp;
+
+use crate::aws::exception::{Exception, Kind};
+
+/// Neither `StreamName` nor `StreamARN`.
+pub(super) fn stream_not_named() -> Exception {
+    Exception::new(Kind::InvalidArgument, "Either StreamName or StreamARN should be provided.")
+}
+
+/// `StreamName` and `StreamARN` name different streams.
+pub(super) fn stream_names_disagree(name: &str, arn: &str) -> Exception {
+    Exception::new(
+        Kind::InvalidArgument,
+        format!("StreamName {name} and StreamARN {arn} do not name the same stream."),
+    )
+}
+
+/// `GetRecords` with a `StreamARN` of another stream than the iterator's.
+pub(super) fn iterator_of_another_stream(arn: &str) -> Exception {
+    Exception::new(
+        Kind::InvalidArgument,
+        format!("The ShardIterator does not belong to the stream {arn}."),
+    )
+}
+
+/// A call that would have succeeded, made with `DryRun`.
+pub(super) fn dry_run() -> Exception {
+    Exception::new(
+        Kind::DryRunOperation,
+        "The request would have succeeded, but the DryRun parameter was set.",
+    )
+}
+
+/// A `NextToken` that is none of ours, or not for this call.
+pub(super) fn invalid_next_token() -> Exception {
+    Exception::new(Kind::InvalidArgument, "Invalid NextToken.")
+}
+
+/// A `NextToken` past its time.
+pub(super) fn expired_next_token(age_ms_max: u64) -> Exception {
+    Exception::new(
+        Kind::ExpiredNextToken,
+        format!("NextToken expired. A NextToken can be used for {age_ms_max} milliseconds."),
+    )
+}
+
+/// `NextToken` together with something the first page has decided.
+pub(super) fn next_token_with(member: &str) -> Exception {
+    Exception::new(
+        Kind::InvalidArgument,
+        format!("NextToken and {member} cannot be provided together."),
+    )
+}
+
+/// A shard filter without a field its type needs.
+pub(super) fn filter_field_missing(filter: &str, field: &str) -> Exception {
+    Exception::new(Kind::InvalidArgument, format!("ShardFilter of type {filter} requires {field}."))
+}
+
+/// A shard filter with a field its type does not use.
+pub(super) fn filter_field_unused(filter: &str, field: &str) -> Exception {
+    Exception::new(
+        Kind::InvalidArgument,
+        format!("ShardFilter of type {filter} cannot be used with {field}."),
+    )
+}
+
+/// A shard filter about the future.
+pub(super) fn filter_in_future(timestamp: i64, now: Timestamp) -> Exception {
+    Exception::new(
+        Kind::InvalidArgument,
+        format!(
+            "The Timestamp of a ShardFilter cannot be in the future. \
+             Timestamp: {timestamp}, current time: {now}"
+        ),
+    )
+}
+
+/// `CreateStream` in mode `ON_DEMAND` with a `ShardCount`.
+pub(super) fn on_demand_with_shard_count() -> Exception {
+    Exception::new(
+        Kind::InvalidArgument,
+        "ShardCount cannot be provided for a stream in On-Demand mode.",
+    )
+}
+
+/// `CreateStream` in mode `PROVISIONED` without a `ShardCount`.
+pub(super) fn provisioned_without_shard_count() -> Exception {
+    Exception::new(
+        Kind::InvalidArgument,
+        "ShardCount must be provided for a stream in Provisioned mode.",
+    )
+}
+
+/// A setting that only on-demand streams have.
+pub(super) fn on_demand_only(member: &str) -> Exception {
+    Exception::new(
+        Kind::InvalidArgument,
+        format!("{member} can be provided only for a stream in On-Demand mode."),
+    )
+}
+
+/// Warm throughput without the account's commitment to pay for it.
+pub(super) fn warm_throughput_without_commitment() -> Exception {
+    Exception::new(
+        Kind::InvalidArgument,
+        "WarmThroughputMiBps requires the minimum throughput billing commitment of the account.",
+    )
+}
+
+/// More streams in CREATING than allowed.
+pub(super) fn too_many_creating(account: &str, limit: usize) -> Exception {
+    Exception::new(
+        Kind::LimitExceeded,
+        format!("Account {account} cannot have more than {limit} streams in state CREATING."),
+    )
+}
+
+/// More on-demand streams than allowed.
+pub(super) fn too_many_on_demand(account: &str, limit: usize) -> Exception {
+    Exception::new(
+        Kind::LimitExceeded,
+        format!("Account {account} cannot have more than {limit} streams in On-Demand mode."),
+    )
+}
+
+/// `SequenceNumberForOrdering` where the service chooses the shard.
+pub(super) fn ordering_with_auto_distribution() -> Exception {
+    Exception::new(
+        Kind::InvalidArgument,
+        "SequenceNumberForOrdering cannot be used with the record distribution strategy AUTO.",
+    )
+}
+
+/// The whole payload of `PutRecords` is too large.
+///
+/// The service said `5 MB` while that was the limit.
+pub(super) fn records_too_large() -> Exception {
+    Exception::new(Kind::InvalidArgument, "Records size exceeds 10 MB limit")
+}
+
+/// The message of a record that failed for a reason of ours.
+pub(super) const INTERNAL_RECORD_FAILURE: &str = "Internal Service Failure";
+
+/// How much of a record counts against the stream's longest record, given both lengths: the data.
+pub(super) const fn bytes_counted_for_record_limit(data: usize, _partition_key: usize) -> usize {
+    data
+}
+
+/// Too many calls where no stream is named.
+pub(super) fn bare_rate_exceeded() -> Exception {
+    Exception::new(Kind::LimitExceeded, "Rate exceeded")
+}
