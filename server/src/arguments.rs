@@ -6,12 +6,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::builder::FalseyValueParser;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use kinelog_engine::config::{Config, Durability};
 
 use crate::http::Bounds;
 use crate::kinesis::context;
+use crate::server::StreamToCreate;
 use crate::throttle::Limits;
 use crate::{commands, http, limits, server};
 
@@ -22,14 +24,26 @@ pub fn main() -> ExitCode {
         Err(error) => return refuse(&error),
     };
     let result = match arguments.command {
-        None => commands::serve(&arguments.serve),
-        Some(Command::Serve(serve)) => commands::serve(&serve),
         Some(Command::Verify(verify)) => commands::verify(&verify.data_dir),
+        Some(Command::Serve(serve)) => run(&serve),
+        None => run(&arguments.serve),
     };
     result.unwrap_or_else(|sentence| {
         eprintln!("kinelog: {sentence}");
         ExitCode::FAILURE
     })
+}
+
+fn run(serve: &Serve) -> Result<ExitCode, String> {
+    if !serve.listen.ip().is_loopback() && !serve.allow_remote {
+        let listen = serve.listen;
+        eprintln!(
+            "kinelog: {listen} can be reached from other machines and no signature is verified; \
+             add --allow-remote if that is meant"
+        );
+        return Ok(ExitCode::from(2));
+    }
+    commands::serve(serve)
 }
 
 /// Prints what was asked for, or the first paragraph of what is wrong as one sentence.
@@ -81,6 +95,9 @@ pub(crate) struct Serve {
     /// Address and port to listen on
     #[arg(long, env = "KINELOG_LISTEN", default_value = "127.0.0.1:4567")]
     listen: SocketAddr,
+    /// Listen on other addresses than loopback, though no signature is verified yet
+    #[arg(long, env = "KINELOG_ALLOW_REMOTE", value_parser = FalseyValueParser::new())]
+    allow_remote: bool,
     /// Directory that holds everything; one process at a time may have it open
     #[arg(long, env = "KINELOG_DATA_DIR", default_value = "./kinelog-data")]
     pub(crate) data_dir: PathBuf,
@@ -93,6 +110,12 @@ pub(crate) struct Serve {
     /// Limits on streams and shards: `aws`, `off`, or a factor on them such as 4
     #[arg(long, env = "KINELOG_LIMITS", default_value = "aws")]
     limits: Limits,
+    /// Stream to create at the start unless it exists; on-demand without a number of shards
+    #[arg(long, env = "KINELOG_CREATE_STREAM", value_name = "NAME[:SHARDS]", value_delimiter = ',', value_parser = stream)]
+    create_stream: Vec<StreamToCreate>,
+    /// Region of the streams created at the start
+    #[arg(long, env = "KINELOG_REGION", default_value = "us-east-1")]
+    region: String,
     /// Account in ARNs, 12 digits; an access key of 12 digits is an account of its own
     #[arg(long, env = "KINELOG_ACCOUNT", default_value = "000000000000", value_parser = account)]
     account: String,
@@ -161,7 +184,13 @@ impl Serve {
             limits: self.limits,
             shard_quota: None,
         };
-        server::Settings { http, kinesis, durability: self.durability() }
+        server::Settings {
+            http,
+            kinesis,
+            durability: self.durability(),
+            streams: self.create_stream.clone(),
+            region: self.region.clone(),
+        }
     }
 
     const fn durability(&self) -> Durability {
@@ -175,6 +204,17 @@ impl Serve {
 fn account(text: &str) -> Result<String, &'static str> {
     let digits = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| text.to_owned()).ok_or("an account is 12 digits")
+}
+
+fn stream(text: &str) -> Result<StreamToCreate, &'static str> {
+    let (name, shards) = match text.split_once(':') {
+        Some((name, shards)) => {
+            let number = shards.parse().ok().filter(|number| *number > 0);
+            (name, Some(number.ok_or("the number of shards is a whole number from 1")?))
+        }
+        None => (text, None),
+    };
+    Ok(StreamToCreate { name: name.to_owned(), shards })
 }
 
 #[cfg(test)]
@@ -204,11 +244,21 @@ mod tests {
     }
 
     #[test]
+    fn streams_to_create_may_have_shards() {
+        let arguments = ["kinelog", "--create-stream", "a:4,b", "--create-stream", "c:1"];
+        let streams = Arguments::try_parse_from(arguments).unwrap().serve.create_stream;
+        let expected = [("a", Some(4)), ("b", None), ("c", Some(1))]
+            .map(|(name, shards)| StreamToCreate { name: name.to_owned(), shards });
+        assert_eq!(streams, expected);
+    }
+
+    #[test]
     fn bad_values_are_told_in_one_sentence() {
         for (arguments, words) in [
             (["kinelog", "--account", "12"], "12 digits"),
             (["kinelog", "--durability", "maybe"], "[possible values: fsync, none]"),
-            (["kinelog", "--limits", "some"], "limits"),
+            (["kinelog", "--limits", "some"], "limits are `aws`, `off`, or a factor"),
+            (["kinelog", "--create-stream", "a:0"], "whole number from 1"),
             (["kinelog", "--http-threads", "0"], "1..=1024"),
             (["kinelog", "--nonsense", "0"], "--nonsense"),
             (["kinelog", "serve", "--listen"], "--listen"),

@@ -29,12 +29,10 @@ pub(crate) fn serve(options: &Serve) -> Result<ExitCode, Sentence> {
         let device = device(options.log_device, &options.data_dir)?;
         let engine =
             Engine::open(options.engine(), device).await.map_err(|error| error.to_string())?;
-        let settings = options.server();
-        let address = settings.http.listen;
-        let running = server::start(settings.clone(), engine.clone()).map_err(|error| {
-            format!("cannot listen on {address}: {error}; choose another address by --listen")
-        })?;
-        report_start(options, &settings, &engine, running.address());
+        report_open(options, &engine);
+        let started = server::start(options.server(), engine.clone()).await;
+        let running = started.map_err(|error| error.to_string())?;
+        tracing::info!("listening on {}", running.address());
         let reason = stop.received().await;
         tracing::info!(reason, "stopping");
         running.stop();
@@ -115,12 +113,8 @@ fn log_runtime(choice: LogDevice, directory: &Path) -> Result<Arc<dyn LogRuntime
     }
 }
 
-fn report_start(
-    options: &Serve,
-    settings: &server::Settings,
-    engine: &Engine,
-    address: std::net::SocketAddr,
-) {
+fn report_open(options: &Serve, engine: &Engine) {
+    let settings = options.server();
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         data_dir = %options.data_dir.display(),
@@ -131,7 +125,6 @@ fn report_start(
         streams = engine.all_streams().len(),
         "store open",
     );
-    tracing::info!("listening on {address}");
 }
 
 /// Log lines go to standard error; output of commands alone to standard output.

@@ -1,6 +1,7 @@
 //! Assembly: one call starts the service on an open store. The binary and in-process tests use it.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,8 +13,8 @@ use crate::aws::exception::Exception;
 use crate::aws::sigv4::Principal;
 use crate::aws::value::Value;
 use crate::http::{self, Api, Health, Running, Status};
-use crate::kinesis::Operation;
 use crate::kinesis::context::{self, Context};
+use crate::kinesis::{self, Operation};
 use crate::metrics::Metrics;
 
 /// How to serve.
@@ -25,17 +26,60 @@ pub struct Settings {
     pub kinesis: context::Settings,
     /// What an acknowledgement of `engine` means; only reported.
     pub durability: Durability,
+    /// Streams to create before the first request is taken, unless they exist.
+    pub streams: Vec<StreamToCreate>,
+    /// Region of these streams.
+    pub region: String,
 }
 
-/// Starts serving `engine` and returns at once. Stopping does not close the engine.
+/// A stream to create at the start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamToCreate {
+    /// Its name.
+    pub name: String,
+    /// Its shards; `None` makes an on-demand stream.
+    pub shards: Option<u32>,
+}
+
+/// Why a server did not start, as one sentence.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A stream to create was refused.
+    #[error("stream {name} cannot be created ({reason}); change --create-stream")]
+    Stream {
+        /// Its name.
+        name: String,
+        /// The service's answer.
+        reason: Exception,
+    },
+    /// The address cannot be bound, or the system refuses a thread.
+    #[error("cannot serve on {address} ({reason}); choose another address by --listen")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The system's answer.
+        reason: io::Error,
+    },
+}
+
+/// Starts serving `engine`. Stopping does not close the engine. Transitions of streams that were
+/// under way go on in the calling runtime.
 ///
 /// # Errors
 ///
-/// The address cannot be bound, or the system refuses a thread.
-pub fn start(settings: Settings, engine: Engine) -> io::Result<Running> {
-    let Settings { http, kinesis, durability } = settings;
-    let api = Kinesis { context: Context::new(engine, kinesis), durability };
-    http::start(&http, &Arc::new(api), &Arc::new(Metrics::new()))
+/// See `StartError`; nothing serves then.
+pub async fn start(settings: Settings, engine: Engine) -> Result<Running, StartError> {
+    let Settings { http, kinesis, durability, streams, region } = settings;
+    let context = Context::new(engine, kinesis);
+    kinesis::resume_transitions(&context);
+    for StreamToCreate { name, shards } in streams {
+        if let Err(reason) = kinesis::ensure_stream(&context, &region, &name, shards).await {
+            return Err(StartError::Stream { name, reason });
+        }
+    }
+    let api = Arc::new(Kinesis { context, durability });
+    http::start(&http, &api, &Arc::new(Metrics::new()))
+        .map_err(|reason| StartError::Listen { address: http.listen, reason })
 }
 
 /// The name of a mode, as on the command line.
