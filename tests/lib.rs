@@ -1,1 +1,124 @@
-//! Whole-system tests live in `tests/`; this library is empty on purpose.
+//! What the whole-system tests share: a server as a real process, and the official SDK pointed at
+//! it.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use aws_sdk_kinesis::config::retry::RetryConfig;
+use aws_sdk_kinesis::config::timeout::TimeoutConfig;
+use aws_sdk_kinesis::config::{Credentials, Region};
+
+/// A server process on one data directory. Killed when dropped.
+pub struct Server {
+    binary: PathBuf,
+    directory: PathBuf,
+    flags: Vec<String>,
+    process: Child,
+    port: u16,
+}
+
+impl Server {
+    /// Starts `binary` on `directory` with further flags, on a port of the system's choice.
+    ///
+    /// # Panics
+    ///
+    /// When it does not come up.
+    pub fn start(binary: &str, directory: &Path, flags: &[&str]) -> Self {
+        let flags: Vec<_> = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        let (process, port) = spawn(Path::new(binary), directory, 0, &flags);
+        Self { binary: binary.into(), directory: directory.to_path_buf(), flags, process, port }
+    }
+
+    /// Ends it as a power button would.
+    ///
+    /// # Panics
+    ///
+    /// When the system refuses.
+    pub fn kill(&mut self) {
+        self.process.kill().expect("our own child may be killed");
+        self.process.wait().expect("our own child may be waited for");
+    }
+
+    /// Starts it again on the same directory and port.
+    ///
+    /// # Panics
+    ///
+    /// When it does not come up.
+    pub fn start_again(&mut self) {
+        (self.process, _) = spawn(&self.binary, &self.directory, self.port, &self.flags);
+    }
+
+    /// Process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Address to connect to.
+    pub fn address(&self) -> std::net::SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
+    }
+
+    /// The official SDK, with at most `attempts` tries for each call.
+    pub fn client(&self, attempts: u32) -> aws_sdk_kinesis::Client {
+        let config = aws_sdk_kinesis::Config::builder()
+            .behavior_version_latest()
+            .region(Region::new("us-east-1"))
+            .credentials_provider(Credentials::new("AKIDEXAMPLE", "secret", None, None, "test"))
+            .endpoint_url(format!("http://{}", self.address()))
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .retry_config(RetryConfig::standard().with_max_attempts(attempts))
+            .timeout_config(TimeoutConfig::disabled())
+            .build();
+        aws_sdk_kinesis::Client::from_conf(config)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if self.process.kill().is_ok() && self.process.wait().is_err() {
+            // Nothing to do: the process is gone either way.
+        }
+    }
+}
+
+/// Starts the process and reads its log until it names the address it listens on.
+fn spawn(binary: &Path, directory: &Path, port: u16, flags: &[String]) -> (Child, u16) {
+    let mut process = Command::new(binary)
+        .arg("serve")
+        .args(["--listen", &format!("127.0.0.1:{port}")])
+        .arg("--data-dir")
+        .arg(directory)
+        .args(flags)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary was built for this test");
+    let log = process.stderr.take().expect("the log is piped");
+    let (found, address) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut lines = Vec::new();
+        for line in BufReader::new(log).lines().map_while(Result::ok) {
+            if let Some(port) = listening_port(&line)
+                && found.send(port).is_err()
+            {
+                return;
+            }
+            lines.push(line);
+        }
+        drop(found);
+        eprintln!("server log:\n{}", lines.join("\n"));
+    });
+    let port = address.recv().expect("the server says where it listens before it ends");
+    (process, port)
+}
+
+/// The port of a log line such as `... listening ... 127.0.0.1:4567 ...`.
+fn listening_port(line: &str) -> Option<u16> {
+    if !line.contains("listening") {
+        return None;
+    }
+    let (_, rest) = line.split_once("127.0.0.1:")?;
+    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok()
+}
