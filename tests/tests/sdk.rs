@@ -61,7 +61,7 @@ async fn read_all(client: &Client) -> Vec<Read> {
             all.extend(answer.records.into_iter().map(|record| Read {
                 shard: shard.shard_id.clone(),
                 sequence: record.sequence_number,
-                key: record.partition_key,
+                key: record.partition_key.unwrap_or_default(),
                 data: record.data.into_inner(),
             }));
             if at_tip {
