@@ -69,6 +69,8 @@ metrics! {
     mapped_segments,
     /// Damaged ranges met by reads and recovery.
     damaged_ranges,
+    /// Footers of sealed segments rebuilt in memory because they were damaged or missing.
+    rebuilt_indexes,
     /// Single flipped bits repaired.
     repaired_bits,
     /// Segments expired.

@@ -10,12 +10,16 @@
 
 pub mod aligned;
 pub mod clock;
+mod helpers;
 pub mod mapping;
 pub mod posix;
 pub mod simulated;
+#[cfg(test)]
+mod suite;
 pub mod uring;
 
 use std::future::Future;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -42,6 +46,45 @@ pub struct Device {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
+}
+
+/// Which implementation drives the log's writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogChoice {
+    /// A ring where it works, else plain system calls.
+    #[default]
+    Auto,
+    /// A ring, or an error.
+    Uring,
+    /// Plain system calls.
+    Posix,
+}
+
+impl Device {
+    /// The operating system's device for a store in `directory`, which need not exist yet. The
+    /// text, where there is one, says in one line why `Auto` did not take a ring. Blocks.
+    ///
+    /// # Errors
+    /// A ring is asked for and does not work; a thread cannot be started.
+    pub fn system(
+        directory: &Path,
+        choice: LogChoice,
+    ) -> Result<(Self, Option<String>), DeviceError> {
+        let (log, reason): (Arc<dyn LogRuntime>, _) = match choice {
+            LogChoice::Posix => (Arc::new(posix::PosixLog), None),
+            LogChoice::Uring => (Arc::new(uring::UringLog::probe(directory)?), None),
+            LogChoice::Auto => match uring::UringLog::probe(directory) {
+                Ok(log) => (Arc::new(log), None),
+                Err(error) => {
+                    let reason = format!("io_uring does not work here ({error}); using posix");
+                    (Arc::new(posix::PosixLog), Some(reason))
+                }
+            },
+        };
+        let files = Arc::new(posix::PosixFiles::new(posix::HELPER_THREADS)?);
+        let (clock, entropy) = (Arc::new(clock::SystemClock), Arc::new(clock::SystemEntropy));
+        Ok((Self { files, log, clock, entropy }, reason))
+    }
 }
 
 /// One directory entry that is a plain file.
@@ -78,6 +121,14 @@ pub trait Files: Send + Sync {
     /// Takes the exclusive lock file at `path`, creating it; `None` when another process has it.
     /// The lock ends when the guard is dropped or the process dies.
     fn lock(&self, path: &Path) -> BoxFuture<Result<Option<Box<dyn Send + Sync>>, DeviceError>>;
+    /// Brings a range of the map of the file at `path` into memory; see
+    /// [`mapping::Mapping::prefault`].
+    fn prefault(
+        &self,
+        path: &Path,
+        mapping: &mapping::Mapping,
+        range: Range<usize>,
+    ) -> BoxFuture<Result<(), DeviceError>>;
 }
 
 /// One open file. Positioned access only.
@@ -98,9 +149,13 @@ pub trait File: Send + Sync {
 
 /// Starts log threads on the right kind of runtime.
 pub trait LogRuntime: Send + Sync {
-    /// "io_uring", "posix" or "simulated"; for logs, health and metrics.
+    /// `io_uring`, `posix` or `simulated`; for logs, health and metrics.
     fn name(&self) -> &'static str;
-    /// Runs `main` to its end on this thread, inside a tokio `LocalSet` with time enabled.
+    /// Runs `main` to its end on this thread, inside a tokio `LocalSet` with time enabled. When it
+    /// returns no write is in flight any more.
+    ///
+    /// # Errors
+    /// The runtime, its ring or its writer thread cannot be started; `main` did not run.
     fn block_on(&self, main: LogMain) -> Result<(), DeviceError>;
 }
 

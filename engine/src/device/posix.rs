@@ -1,1 +1,252 @@
-//! (helper)
+//! Files and the log device over plain system calls on helper threads.
+//!
+//! Short writes are continued and interrupted calls repeated. Nothing that failed is tried again:
+//! what a failed sync means is for the caller to decide.
+#![expect(clippy::disallowed_methods, reason = "this is the seam all others go through")]
+
+mod log;
+mod write;
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use rustix::io::ReadWriteFlags;
+
+use super::helpers::Helpers;
+use super::mapping::Mapping;
+use super::{BoxFuture, DirEntry, File, Files};
+use crate::error::DeviceError;
+pub use log::PosixLog;
+use write::write_pieces;
+pub(super) use write::{check_alignment, open_direct, write_fully};
+
+/// Threads that do file calls, unless told otherwise: one may copy to segments while the other
+/// serves reads.
+pub const HELPER_THREADS: usize = 2;
+/// File calls that may wait for a thread.
+const QUEUE_MAX: usize = 256;
+
+/// Files of the operating system.
+#[derive(Debug)]
+pub struct PosixFiles {
+    helpers: Helpers,
+    synced: Arc<Mutex<SyncedDir>>,
+}
+
+/// The directory that `sync_all_files` was last asked for, kept open: the kernel reports write-back
+/// errors to descriptors that were open when they happened.
+#[derive(Debug, Default)]
+struct SyncedDir(Option<(PathBuf, Arc<fs::File>)>);
+
+impl SyncedDir {
+    fn open(&mut self, dir: &Path) -> io::Result<Arc<fs::File>> {
+        if let Some((_, opened)) = self.0.as_ref().filter(|(path, _)| path == dir) {
+            return Ok(Arc::clone(opened));
+        }
+        let opened = Arc::new(fs::File::open(dir)?);
+        self.0 = Some((PathBuf::from(dir), Arc::clone(&opened)));
+        Ok(opened)
+    }
+}
+
+impl PosixFiles {
+    /// Starts `threads` helper threads; at least 1.
+    ///
+    /// # Errors
+    /// The system refuses a thread.
+    pub fn new(threads: usize) -> Result<Self, DeviceError> {
+        let (helpers, _unjoined) = Helpers::start("kinelog-files", threads, QUEUE_MAX)?;
+        Ok(Self { helpers, synced: Arc::default() })
+    }
+
+    fn open_with(
+        &self,
+        operation: &'static str,
+        path: &Path,
+        options: OpenOptions,
+    ) -> BoxFuture<Result<Arc<dyn File>, DeviceError>> {
+        let helpers = self.helpers.clone();
+        let to_open = PathBuf::from(path);
+        self.helpers.run(operation, path, move || {
+            let file = Arc::new(options.open(&to_open)?);
+            Ok(Arc::new(PosixFile { path: to_open, file, helpers }) as Arc<dyn File>)
+        })
+    }
+
+    fn on_path<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        path: &Path,
+        call: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+    ) -> BoxFuture<Result<T, DeviceError>> {
+        let owned = PathBuf::from(path);
+        self.helpers.run(operation, path, move || call(&owned))
+    }
+}
+
+impl Files for PosixFiles {
+    fn create_dir_all(&self, path: &Path) -> BoxFuture<Result<(), DeviceError>> {
+        self.on_path("create directory", path, |path| fs::create_dir_all(path))
+    }
+
+    fn list(&self, dir: &Path) -> BoxFuture<Result<Vec<DirEntry>, DeviceError>> {
+        self.on_path("list", dir, list)
+    }
+
+    fn create(&self, path: &Path) -> BoxFuture<Result<Arc<dyn File>, DeviceError>> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        self.open_with("create", path, options)
+    }
+
+    fn open(&self, path: &Path) -> BoxFuture<Result<Arc<dyn File>, DeviceError>> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true);
+        self.open_with("open", path, options)
+    }
+
+    fn open_read(&self, path: &Path) -> BoxFuture<Result<Arc<dyn File>, DeviceError>> {
+        let mut options = OpenOptions::new();
+        options.read(true);
+        self.open_with("open", path, options)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> BoxFuture<Result<(), DeviceError>> {
+        let to = PathBuf::from(to);
+        self.on_path("rename", from, move |from| fs::rename(from, to))
+    }
+
+    fn remove(&self, path: &Path) -> BoxFuture<Result<(), DeviceError>> {
+        self.on_path("remove", path, |path| fs::remove_file(path))
+    }
+
+    fn sync_dir(&self, dir: &Path) -> BoxFuture<Result<(), DeviceError>> {
+        self.on_path("sync directory", dir, |dir| fs::File::open(dir)?.sync_all())
+    }
+
+    fn sync_all_files(&self, dir: &Path) -> BoxFuture<Result<(), DeviceError>> {
+        let synced = Arc::clone(&self.synced);
+        self.on_path("sync file system", dir, move |dir| {
+            let directory = synced.lock().unwrap_or_else(PoisonError::into_inner).open(dir)?;
+            Ok(rustix::fs::syncfs(&directory)?)
+        })
+    }
+
+    fn free_bytes(&self, dir: &Path) -> BoxFuture<Result<u64, DeviceError>> {
+        self.on_path("free space", dir, |dir| {
+            let found = rustix::fs::statvfs(dir)?;
+            Ok(found.f_bavail.saturating_mul(found.f_frsize))
+        })
+    }
+
+    fn lock(&self, path: &Path) -> BoxFuture<Result<Option<Box<dyn Send + Sync>>, DeviceError>> {
+        self.on_path("lock", path, |path| {
+            let mut options = OpenOptions::new();
+            let file = options.write(true).create(true).truncate(false).open(path)?;
+            match file.try_lock() {
+                Ok(()) => Ok(Some(Box::new(file) as Box<dyn Send + Sync>)),
+                Err(fs::TryLockError::WouldBlock) => Ok(None),
+                Err(fs::TryLockError::Error(error)) => Err(error),
+            }
+        })
+    }
+
+    fn prefault(
+        &self,
+        path: &Path,
+        mapping: &Mapping,
+        range: Range<usize>,
+    ) -> BoxFuture<Result<(), DeviceError>> {
+        let mapping = mapping.clone();
+        self.helpers.run("read map", path, move || mapping.prefault(range))
+    }
+}
+
+fn list(dir: &Path) -> io::Result<Vec<DirEntry>> {
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let metadata = match entry.metadata() {
+            // Removed since the directory was read.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            found => found?,
+        };
+        if metadata.is_file() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            entries.push(DirEntry { name, bytes: metadata.len() });
+        }
+    }
+    Ok(entries)
+}
+
+struct PosixFile {
+    path: PathBuf,
+    file: Arc<fs::File>,
+    helpers: Helpers,
+}
+
+impl PosixFile {
+    fn on_file<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        call: impl FnOnce(&fs::File) -> io::Result<T> + Send + 'static,
+    ) -> BoxFuture<Result<T, DeviceError>> {
+        let file = Arc::clone(&self.file);
+        self.helpers.run(operation, &self.path, move || call(&file))
+    }
+}
+
+impl File for PosixFile {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn bytes(&self) -> BoxFuture<Result<u64, DeviceError>> {
+        self.on_file("measure", |file| Ok(file.metadata()?.len()))
+    }
+
+    fn read(&self, offset: u64, len: usize) -> BoxFuture<Result<Bytes, DeviceError>> {
+        let read = self.on_file("read", move |file| read_at(file, offset, len));
+        Box::pin(async move { read.await.map_err(|error| error.at(offset)) })
+    }
+
+    fn write(&self, offset: u64, pieces: Vec<Bytes>) -> BoxFuture<Result<(), DeviceError>> {
+        let write = self.on_file("write", move |file| {
+            write_pieces(&pieces, offset, |slices, at| {
+                Ok(rustix::io::pwritev2(file, slices, at, ReadWriteFlags::empty())?)
+            })
+        });
+        Box::pin(async move { write.await.map_err(|error| error.at(offset)) })
+    }
+
+    fn sync_data(&self) -> BoxFuture<Result<(), DeviceError>> {
+        self.on_file("sync", fs::File::sync_data)
+    }
+
+    fn map(&self) -> BoxFuture<Result<Mapping, DeviceError>> {
+        self.on_file("map", Mapping::of)
+    }
+}
+
+fn read_at(file: &fs::File, offset: u64, len: usize) -> io::Result<Bytes> {
+    // The length asked for may come from damaged bytes: allocate no more than there is to read.
+    let available = file.metadata()?.len().saturating_sub(offset);
+    let len = usize::try_from(available).map_or(len, |available| len.min(available));
+    let mut buffer = vec![0; len];
+    let mut filled = 0;
+    while filled < len {
+        match file.read_at(&mut buffer[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    buffer.truncate(filled);
+    Ok(buffer.into())
+}

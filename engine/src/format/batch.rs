@@ -20,12 +20,17 @@
 //! The header CRC covers the table CRC, the table covers each record's CRC: each byte is summed
 //! once, and damage costs one record.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
-use super::checksum::Salt;
-use super::record::Record;
+use super::block::Block;
+use super::checksum::{self, FlippedBit, Salt};
+use super::fields::{put, u16_at, u32_at, u64_at};
+use super::record::{self, Record};
 use crate::error::FormatError;
-use crate::types::{Epoch, Ordinal, RecordEntry, ShardUid, Timestamp};
+use crate::limits::BATCH_BYTES_MAX;
+use crate::types::{Epoch, Ordinal, RecordEntry, SegmentId, ShardUid, Timestamp};
 
 /// Bytes of the header.
 pub const HEADER_BYTES: usize = 64;
@@ -33,6 +38,15 @@ pub const HEADER_BYTES: usize = 64;
 pub const TABLE_ENTRY_BYTES: usize = 12;
 /// Newest version.
 pub const VERSION: u16 = 1;
+
+const WHAT: &str = "batch";
+const HEADER: Block = Block {
+    what: WHAT,
+    magic: u32::from_le_bytes(*b"KLB1"),
+    fixed_bytes: HEADER_BYTES,
+    length_at: 8,
+    length: |_| Some(HEADER_BYTES),
+};
 
 /// The header's fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,20 +88,91 @@ pub struct Plan {
     pub salt: Salt,
 }
 
+/// Salt of the batch at `offset` of a segment.
+pub const fn salt(segment: SegmentId, offset: u64) -> Salt {
+    Salt { file: segment.0 as u128, offset }
+}
+
 /// Bytes of a batch of `records` records whose stored bytes sum to `stored_bytes`.
 pub const fn frame_bytes(records: usize, stored_bytes: usize) -> usize {
-    HEADER_BYTES + (records * TABLE_ENTRY_BYTES).next_multiple_of(8) + stored_bytes
+    HEADER_BYTES + table_bytes(records) + stored_bytes
+}
+
+const fn table_bytes(records: usize) -> usize {
+    (records * TABLE_ENTRY_BYTES).next_multiple_of(8)
 }
 
 /// Lays a batch out into `out`, which is exactly `frame_bytes` long. `runs` are stretches of
-/// stored records with their entries, in order.
+/// stored records with their entries, in order. At least one record, at most `BATCH_BYTES_MAX`
+/// bytes (asserted).
 pub fn encode<'a>(
     plan: &Plan,
     runs: impl Iterator<Item = (&'a [RecordEntry], &'a [u8])> + Clone,
     out: &mut [u8],
 ) -> Header {
-    let _ = (plan, runs, out);
-    todo!()
+    assert!(out.len() <= BATCH_BYTES_MAX, "a batch is planned within its limit");
+    let records: usize = runs.clone().map(|(entries, _)| entries.len()).sum();
+    let table_end = HEADER_BYTES + table_bytes(records);
+    let (head, bodies) = out.split_at_mut(table_end);
+    let (header_bytes, table) = head.split_at_mut(HEADER_BYTES);
+    let mut slots = table.chunks_exact_mut(TABLE_ENTRY_BYTES);
+    let (mut copied, mut described) = (0, 0);
+    for (entries, bytes) in runs {
+        bodies[copied..copied + bytes.len()].copy_from_slice(bytes);
+        copied += bytes.len();
+        for (entry, slot) in entries.iter().zip(&mut slots) {
+            put(slot, 0, &number(table_end + described).to_le_bytes());
+            put(slot, 4, &[0; 4]);
+            put(slot, 8, &entry.crc.to_le_bytes());
+            described += entry.stored_bytes as usize;
+        }
+    }
+    slots.into_remainder().fill(0);
+    assert!(
+        records > 0 && copied == described && copied == bodies.len(),
+        "the entries describe the records and both fill the batch"
+    );
+    let header = Header {
+        frame_bytes: number(table_end + copied),
+        table_crc: checksum::crc(table),
+        base_ordinal: plan.base_ordinal,
+        count: number(records),
+        first_arrival: plan.arrival,
+        last_arrival_delta: 0,
+        epoch: plan.epoch,
+        log_position: plan.log_position,
+        shard: plan.shard,
+    };
+    write_header(&header, plan.salt, header_bytes);
+    header
+}
+
+/// A number within the limit of a batch as it is stored.
+fn number(value: usize) -> u32 {
+    u32::try_from(value).expect("a batch is shorter than 4 GiB")
+}
+
+fn write_header(header: &Header, salt: Salt, out: &mut [u8]) {
+    put(out, 0, &HEADER.magic.to_le_bytes());
+    put(out, 8, &header.frame_bytes.to_le_bytes());
+    put(out, 12, &header.table_crc.to_le_bytes());
+    put(out, 16, &header.base_ordinal.0.to_le_bytes());
+    put(out, 24, &header.count.to_le_bytes());
+    put(out, 28, &VERSION.to_le_bytes());
+    put(out, 30, &[0; 2]);
+    put(out, 32, &header.first_arrival.0.to_le_bytes());
+    put(out, 40, &header.last_arrival_delta.to_le_bytes());
+    put(out, 44, &header.epoch.0.to_le_bytes());
+    put(out, 48, &header.log_position.to_le_bytes());
+    put(out, 56, &header.shard.0.to_le_bytes());
+    let crc = Block::crc(out, salt);
+    put(out, 4, &crc.to_le_bytes());
+}
+
+/// The stored CRC of the header that starts `batch` (at least 64 bytes), as the index and the
+/// footer of a segment record it.
+pub fn header_crc(batch: &[u8]) -> u32 {
+    u32_at(batch, 4)
 }
 
 /// Reads a header from the first 64 bytes of `bytes` and checks magic, CRC, version, and the
@@ -97,19 +182,188 @@ pub fn encode<'a>(
 ///
 /// Any `FormatError`.
 pub fn decode_header(bytes: &[u8], salt: Salt) -> Result<Header, FormatError> {
-    let _ = (bytes, salt);
-    todo!()
+    read_header(HEADER.check(bytes, salt)?)
 }
 
-/// As `decode_header`; when only the CRC fails and one flipped bit explains it, returns the
-/// repaired header and true.
+/// As `decode_header`; when one flipped bit explains why magic or CRC fail, returns the repaired
+/// header and true.
 ///
 /// # Errors
 ///
 /// Any `FormatError`.
 pub fn decode_header_repairing(bytes: &[u8], salt: Salt) -> Result<(Header, bool), FormatError> {
-    let _ = (bytes, salt);
-    todo!()
+    let block = HEADER.check_or_repair(bytes, salt)?;
+    Ok((read_header(&block)?, matches!(block, std::borrow::Cow::Owned(_))))
+}
+
+/// The fields of a header whose sum is right, checked against each other.
+fn read_header(block: &[u8]) -> Result<Header, FormatError> {
+    let version = u16_at(block, 28);
+    if version != VERSION {
+        let (found, newest) = (u32::from(version), u32::from(VERSION));
+        return Err(FormatError::Version { what: WHAT, found, newest });
+    }
+    let header = Header {
+        frame_bytes: u32_at(block, 8),
+        table_crc: u32_at(block, 12),
+        base_ordinal: Ordinal(u64_at(block, 16)),
+        count: u32_at(block, 24),
+        first_arrival: Timestamp(u64_at(block, 32)),
+        last_arrival_delta: u32_at(block, 40),
+        epoch: Epoch(u32_at(block, 44)),
+        log_position: u64_at(block, 48),
+        shard: ShardUid(u64_at(block, 56)),
+    };
+    let flags = u16_at(block, 30);
+    let per_record = (TABLE_ENTRY_BYTES + record::HEAD_BYTES) as u64;
+    let least = HEADER_BYTES as u64 + u64::from(header.count) * per_record;
+    let frame_bytes = u64::from(header.frame_bytes);
+    let count = u64::from(header.count);
+    check(flags == 0, "flags", flags)?;
+    check(frame_bytes <= BATCH_BYTES_MAX as u64, "frame bytes", frame_bytes)?;
+    check(frame_bytes.is_multiple_of(8) && frame_bytes >= least, "frame bytes", frame_bytes)?;
+    check(count > 0, "record count", count)?;
+    let base = header.base_ordinal.0;
+    check(base.checked_add(count).is_some(), "base ordinal", base)?;
+    let first = header.first_arrival.0;
+    let last_fits = first.checked_add(u64::from(header.last_arrival_delta)).is_some();
+    check(last_fits, "first arrival", first)?;
+    Ok(header)
+}
+
+fn check(holds: bool, field: &'static str, found: impl Into<u64>) -> Result<(), FormatError> {
+    if holds { Ok(()) } else { Err(FormatError::Field { what: WHAT, field, found: found.into() }) }
+}
+
+/// One entry of the table.
+struct Entry {
+    offset: usize,
+    arrival: u32,
+    crc: u32,
+}
+
+impl Header {
+    const fn table(&self) -> Range<usize> {
+        HEADER_BYTES..HEADER_BYTES + table_bytes(self.count as usize)
+    }
+
+    /// Entry `i` of the table of `batch`.
+    fn entry(batch: &[u8], i: u32) -> Entry {
+        let at = HEADER_BYTES + i as usize * TABLE_ENTRY_BYTES;
+        Entry {
+            offset: u32_at(batch, at) as usize,
+            arrival: u32_at(batch, at + 4),
+            crc: u32_at(batch, at + 8),
+        }
+    }
+
+    /// Where record `i` stands in `batch`, whose table has been checked.
+    fn record_range(&self, batch: &[u8], i: u32) -> Range<usize> {
+        let start = Self::entry(batch, i).offset;
+        let end = if i + 1 < self.count {
+            Self::entry(batch, i + 1).offset
+        } else {
+            self.frame_bytes as usize
+        };
+        start..end
+    }
+
+    /// The bytes of the batch this header starts.
+    fn frame<'a>(&self, bytes: &'a [u8]) -> Result<&'a [u8], FormatError> {
+        bytes.get(..self.frame_bytes as usize).ok_or(FormatError::Short {
+            what: WHAT,
+            needed: u64::from(self.frame_bytes),
+            available: bytes.len() as u64,
+        })
+    }
+
+    fn check_table_crc(&self, table: &[u8]) -> Result<(), FormatError> {
+        let found = checksum::crc(table);
+        if found == self.table_crc {
+            return Ok(());
+        }
+        Err(FormatError::Checksum { what: "batch table", found, expected: self.table_crc })
+    }
+
+    /// Checks that the entries of a table whose sum is right lie in order inside the batch, so
+    /// that everything read through them later is in bounds.
+    fn check_entries(&self, batch: &[u8]) -> Result<(), FormatError> {
+        let (mut offset_min, mut arrival_min) = (self.table().end, 0);
+        let mut exact = true;
+        for i in 0..self.count {
+            let entry = Self::entry(batch, i);
+            let offset = entry.offset as u64;
+            let in_order =
+                if exact { entry.offset == offset_min } else { entry.offset >= offset_min };
+            check(in_order && entry.offset.is_multiple_of(8), "record offset", offset)?;
+            check(entry.arrival >= arrival_min, "record arrival", entry.arrival)?;
+            exact = false;
+            offset_min = entry.offset + record::HEAD_BYTES;
+            arrival_min = entry.arrival;
+        }
+        check(offset_min <= batch.len(), "record offset", offset_min as u64)?;
+        check(arrival_min == self.last_arrival_delta, "last arrival", self.last_arrival_delta)
+    }
+
+    fn record_is_sound(&self, batch: &[u8], i: u32) -> bool {
+        checksum::crc(&batch[self.record_range(batch, i)]) == Self::entry(batch, i).crc
+    }
+
+    /// Indexes of the records whose CRC fails.
+    fn damaged<'a>(&'a self, batch: &'a [u8]) -> impl Iterator<Item = u32> + 'a {
+        (0..self.count).filter(move |&i| !self.record_is_sound(batch, i))
+    }
+}
+
+/// Checks a whole batch, records included, that fills `bytes` exactly. Returns the one flipped bit
+/// that explains all damage, or `None` when there is none.
+///
+/// # Errors
+///
+/// Any `FormatError` when more than one bit is wrong.
+pub fn inspect(bytes: &[u8], salt: Salt) -> Result<Option<FlippedBit>, FormatError> {
+    let Err(error) = check_whole(bytes, salt) else { return Ok(None) };
+    let Some(flipped) = suspect(bytes, salt) else { return Err(error) };
+    let mut repaired = bytes.to_vec();
+    flipped.repair(&mut repaired);
+    check_whole(&repaired, salt).map(|()| Some(flipped))
+}
+
+fn check_whole(bytes: &[u8], salt: Salt) -> Result<(), FormatError> {
+    let header = decode_header(bytes, salt)?;
+    let batch = header.frame(bytes)?;
+    check(batch.len() == bytes.len(), "frame bytes", header.frame_bytes)?;
+    header.check_table_crc(&batch[header.table()])?;
+    header.check_entries(batch)?;
+    match header.damaged(batch).next() {
+        None => Ok(()),
+        Some(i) => {
+            let found = checksum::crc(&batch[header.record_range(batch, i)]);
+            Err(FormatError::Checksum {
+                what: "record",
+                found,
+                expected: Header::entry(batch, i).crc,
+            })
+        }
+    }
+}
+
+/// The bit that explains the first sum that fails. The sums of table and records are themselves
+/// under a sum that holds, so there the flipped bit lies among the summed bytes.
+fn suspect(bytes: &[u8], salt: Salt) -> Option<FlippedBit> {
+    let Ok(header) = decode_header(bytes, salt) else {
+        return HEADER.find_flipped(bytes, salt).map(|(flipped, _)| flipped);
+    };
+    let batch = header.frame(bytes).ok()?;
+    let (range, stored) = if header.check_table_crc(&batch[header.table()]).is_err() {
+        (header.table(), header.table_crc)
+    } else {
+        header.check_entries(batch).ok()?;
+        let i = header.damaged(batch).next()?;
+        (header.record_range(batch, i), Header::entry(batch, i).crc)
+    };
+    let syndrome = checksum::crc(&batch[range.clone()]) ^ stored;
+    Some(checksum::locate(range.len(), syndrome)?.moved_by(range.start))
 }
 
 /// A whole batch whose header and table have been checked. Records are checked one by one.
@@ -142,8 +396,25 @@ impl Batch {
     ///
     /// Any `FormatError`; the records' own sums are not looked at.
     pub fn open(bytes: &Bytes, salt: Salt) -> Result<Self, FormatError> {
-        let _ = (bytes, salt);
-        todo!()
+        let block = HEADER.check_or_repair(bytes, salt)?;
+        let header = read_header(&block)?;
+        let frame = header.frame(bytes)?;
+        let table = &frame[header.table()];
+        let bad_header = matches!(block, std::borrow::Cow::Owned(_));
+        let table_error = header.check_table_crc(table).err();
+        if !bad_header && table_error.is_none() {
+            header.check_entries(frame)?;
+            return Ok(Self { header, bytes: bytes.slice(..frame.len()), repaired: false });
+        }
+        let mut repaired = frame.to_vec();
+        put(&mut repaired, 0, &block);
+        if let Some(error) = table_error {
+            let syndrome = checksum::crc(table) ^ header.table_crc;
+            let flipped = checksum::locate(table.len(), syndrome).ok_or(error)?;
+            flipped.moved_by(HEADER_BYTES).repair(&mut repaired);
+        }
+        header.check_entries(&repaired)?;
+        Ok(Self { header, bytes: repaired.into(), repaired: true })
     }
 
     /// Wraps bytes this process has just encoded: nothing is checked again.
@@ -173,20 +444,26 @@ impl Batch {
 
     /// Arrival time of record `i` (`0..count`).
     pub fn arrival(&self, i: u32) -> Timestamp {
-        let _ = i;
-        todo!()
+        Timestamp(self.header.first_arrival.0 + u64::from(Header::entry(&self.bytes, i).arrival))
     }
 
     /// Index of the first record that arrived at or after `at`; `count` when none did.
     pub fn first_at(&self, at: Timestamp) -> u32 {
-        let _ = at;
-        todo!()
+        let (mut low, mut high) = (0, self.header.count);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.arrival(middle) < at {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
     }
 
     /// Payload bytes (key and data) of record `i`, from its head.
     pub fn payload_bytes(&self, i: u32) -> usize {
-        let _ = i;
-        todo!()
+        record::payload_bytes(&self.bytes[self.header.record_range(&self.bytes, i)])
     }
 
     /// Record `i` with its CRC checked.
@@ -195,8 +472,12 @@ impl Batch {
     ///
     /// `Checksum` when its bytes are damaged.
     pub fn record(&self, i: u32) -> Result<BatchRecord, FormatError> {
-        let _ = i;
-        todo!()
+        let expected = Header::entry(&self.bytes, i).crc;
+        let found = checksum::crc(&self.bytes[self.header.record_range(&self.bytes, i)]);
+        if found != expected {
+            return Err(FormatError::Checksum { what: "record", found, expected });
+        }
+        self.record_unchecked(i)
     }
 
     /// Record `i` without the CRC: for batches verified before in this process.
@@ -205,12 +486,16 @@ impl Batch {
     ///
     /// `Short` or `Field` when lengths contradict each other.
     pub fn record_unchecked(&self, i: u32) -> Result<BatchRecord, FormatError> {
-        let _ = i;
-        todo!()
+        let range = self.header.record_range(&self.bytes, i);
+        Ok(BatchRecord {
+            ordinal: self.header.base_ordinal.plus(u64::from(i)),
+            arrival: self.arrival(i),
+            record: record::decode_at(&self.bytes, range)?,
+        })
     }
 
     /// Indexes of the records whose CRC fails, in order.
     pub fn damaged(&self) -> Vec<u32> {
-        todo!()
+        self.header.damaged(&self.bytes).collect()
     }
 }

@@ -4,10 +4,14 @@
 //! a clock or a random number. `docs/format.md` draws what these modules define.
 
 pub mod batch;
+mod block;
 pub mod checksum;
+mod fields;
 pub mod footer;
 pub mod group;
 pub mod journal;
 pub mod manifest;
 pub mod page_header;
 pub mod record;
+#[cfg(test)]
+mod tests;

@@ -6,11 +6,27 @@
 //! | data   | key     | flags | zero  | explicit   | partition key | data | zeros to 8 |
 //! | length | length  |       |       | hash key   |
 //! ```
+//!
+//! Flags: 1 it has a partition key, 2 it has an explicit hash key, 4 its data is encrypted.
+
+use std::ops::Range;
 
 use bytes::Bytes;
 
+use super::checksum;
+use super::fields::{u16_at, u32_at, u128_at};
 use crate::error::FormatError;
+use crate::limits::{PARTITION_KEY_BYTES_MAX, RECORD_DATA_BYTES_MAX};
 use crate::types::RecordEntry;
+
+/// Bytes of the head, which every record has.
+pub const HEAD_BYTES: usize = 8;
+
+const HAS_PARTITION_KEY: u8 = 1;
+const HAS_EXPLICIT_HASH_KEY: u8 = 2;
+const IS_ENCRYPTED: u8 = 4;
+const EXPLICIT_HASH_KEY_BYTES: usize = 16;
+const WHAT: &str = "record";
 
 /// Most bytes a stored record has beyond key and data: head, explicit hash key, padding.
 pub const OVERHEAD_BYTES_MAX: usize = 8 + 16 + 7;
@@ -31,8 +47,32 @@ pub struct RecordRef<'a> {
 /// Appends the stored form to `out` and returns its table entry (length and CRC).
 /// Key at most `PARTITION_KEY_BYTES_MAX`, data at most `RECORD_DATA_BYTES_MAX` bytes (asserted).
 pub fn encode(record: &RecordRef<'_>, out: &mut Vec<u8>) -> RecordEntry {
-    let _ = (record, out);
-    todo!()
+    let key = record.partition_key.unwrap_or_default();
+    assert!(key.len() <= PARTITION_KEY_BYTES_MAX, "the partition key is within its limit");
+    assert!(record.data.len() <= RECORD_DATA_BYTES_MAX, "the data is within its limit");
+    let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+    let flags = flag(record.partition_key.is_some(), HAS_PARTITION_KEY)
+        | flag(record.explicit_hash_key.is_some(), HAS_EXPLICIT_HASH_KEY)
+        | flag(record.encrypted, IS_ENCRYPTED);
+    let data_bytes = u32::try_from(record.data.len()).expect("data was asserted to be short");
+    let key_bytes = u16::try_from(key.len()).expect("the key was asserted to be short");
+
+    let start = out.len();
+    out.reserve(key.len() + record.data.len() + OVERHEAD_BYTES_MAX);
+    out.extend_from_slice(&data_bytes.to_le_bytes());
+    out.extend_from_slice(&key_bytes.to_le_bytes());
+    out.extend_from_slice(&[flags, 0]);
+    if let Some(hash_key) = record.explicit_hash_key {
+        out.extend_from_slice(&hash_key.to_le_bytes());
+    }
+    out.extend_from_slice(key);
+    out.extend_from_slice(record.data);
+    let stored_bytes = (out.len() - start).next_multiple_of(8);
+    out.resize(start + stored_bytes, 0);
+    RecordEntry {
+        stored_bytes: u32::try_from(stored_bytes).expect("key and data were asserted to be short"),
+        crc: checksum::crc(&out[start..]),
+    }
 }
 
 /// A stored record taken apart; the slices share `bytes`.
@@ -55,6 +95,84 @@ pub struct Record {
 ///
 /// `Short` and `Field` when lengths or padding contradict `bytes`.
 pub fn decode(bytes: &Bytes) -> Result<Record, FormatError> {
-    let _ = bytes;
-    todo!()
+    decode_at(bytes, 0..bytes.len())
+}
+
+/// As `decode`, of the record that fills `range` of `bytes`; shares `bytes` without a slice of its
+/// own for the record.
+pub(super) fn decode_at(bytes: &Bytes, range: Range<usize>) -> Result<Record, FormatError> {
+    let head = Head::read(&bytes[range.clone()])?;
+    let hash_key_at = range.start + HEAD_BYTES;
+    let key_at = hash_key_at + head.hash_key_bytes();
+    let data_at = key_at + head.key_bytes;
+    let data_end = data_at + head.data_bytes;
+    if let Some(&found) = bytes[data_end..range.end].iter().find(|&&byte| byte != 0) {
+        return Err(field("padding", found));
+    }
+    Ok(Record {
+        partition_key: head.has(HAS_PARTITION_KEY).then(|| bytes.slice(key_at..data_at)),
+        explicit_hash_key: head.has(HAS_EXPLICIT_HASH_KEY).then(|| u128_at(bytes, hash_key_at)),
+        data: bytes.slice(data_at..data_end),
+        encrypted: head.has(IS_ENCRYPTED),
+    })
+}
+
+/// Bytes of key and data as the head of a record (at least 8 bytes) states them, unchecked.
+pub(super) fn payload_bytes(record: &[u8]) -> usize {
+    u32_at(record, 0) as usize + usize::from(u16_at(record, 4))
+}
+
+struct Head {
+    data_bytes: usize,
+    key_bytes: usize,
+    flags: u8,
+}
+
+impl Head {
+    /// Reads the head of the record that fills `record` and checks all lengths against it.
+    fn read(record: &[u8]) -> Result<Self, FormatError> {
+        if record.len() < HEAD_BYTES {
+            return Err(short(HEAD_BYTES, record.len()));
+        }
+        let data_bytes = u32_at(record, 0) as usize;
+        let key_bytes = usize::from(u16_at(record, 4));
+        let head = Self { data_bytes, key_bytes, flags: record[6] };
+        if data_bytes > RECORD_DATA_BYTES_MAX {
+            return Err(field("data length", data_bytes as u64));
+        }
+        if key_bytes > PARTITION_KEY_BYTES_MAX || (key_bytes > 0 && !head.has(HAS_PARTITION_KEY)) {
+            return Err(field("key length", key_bytes as u64));
+        }
+        if head.flags > (HAS_PARTITION_KEY | HAS_EXPLICIT_HASH_KEY | IS_ENCRYPTED) {
+            return Err(field("flags", head.flags));
+        }
+        if record[7] != 0 {
+            return Err(field("byte 7", record[7]));
+        }
+        let content_bytes = HEAD_BYTES + head.hash_key_bytes() + key_bytes + data_bytes;
+        let needed = content_bytes.next_multiple_of(8);
+        if needed > record.len() {
+            return Err(short(needed, record.len()));
+        }
+        if needed < record.len() {
+            return Err(field("data length", data_bytes as u64));
+        }
+        Ok(head)
+    }
+
+    const fn has(&self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+
+    const fn hash_key_bytes(&self) -> usize {
+        if self.has(HAS_EXPLICIT_HASH_KEY) { EXPLICIT_HASH_KEY_BYTES } else { 0 }
+    }
+}
+
+fn field(field: &'static str, found: impl Into<u64>) -> FormatError {
+    FormatError::Field { what: WHAT, field, found: found.into() }
+}
+
+const fn short(needed: usize, available: usize) -> FormatError {
+    FormatError::Short { what: WHAT, needed: needed as u64, available: available as u64 }
 }

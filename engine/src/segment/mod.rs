@@ -6,13 +6,17 @@
 //! `readable_bytes` is complete batches that were durable in the commit log before.
 
 pub mod index;
-pub mod map_cache;
-pub mod scan;
-pub mod sealed;
+mod lru;
+mod map_cache;
+mod ranges;
+pub(crate) mod scan;
+pub(crate) mod sealed;
+pub(crate) mod view;
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use crate::format::checksum::Salt;
 use crate::types::{Ordinal, SegmentId, ShardUid};
 
 /// One segment, shared by the log thread (which writes) and readers.
@@ -26,7 +30,8 @@ pub struct Segment {
     pub base: Ordinal,
     /// Its file.
     pub path: PathBuf,
-    /// Changed by the log thread only.
+    /// Changed by the log thread only, but for the start of an incomplete index, which a reader
+    /// may add (`SparseIndex::complete`).
     pub state: Mutex<SegmentState>,
 }
 
@@ -42,6 +47,11 @@ pub enum SegmentState {
     },
     /// Ended by a footer; immutable.
     Sealed,
+}
+
+/// Salt of the batch at `position` of `segment`.
+pub const fn salt(segment: SegmentId, position: u64) -> Salt {
+    Salt { file: segment.0 as u128, offset: position }
 }
 
 /// File name of a segment.

@@ -1,0 +1,150 @@
+//! What one read has gathered so far, and when it has enough.
+
+use crate::format::batch::Batch;
+use crate::types::{Ordinal, ReadLimit, ReadResult, StoredRecord, Timestamp};
+
+/// The state of one read.
+pub(super) struct Take {
+    /// The record due next.
+    pub(super) next: Ordinal,
+    /// Nothing at or past this position is returned.
+    pub(super) end: Ordinal,
+    horizon: Timestamp,
+    limit: ReadLimit,
+    records: Vec<StoredRecord>,
+    bytes: usize,
+    next_arrival: Option<Timestamp>,
+    is_finished: bool,
+}
+
+/// What a batch did to the read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// Go on: with the next batch, or to the end if the read has enough.
+    Records,
+    /// All records of the batch have expired.
+    Expired,
+    /// The record due, and those up to this one, are damaged.
+    Damaged(Ordinal),
+}
+
+impl Take {
+    /// A read from `next` on, of records before `end` that arrived at or after `horizon`.
+    pub(super) const fn new(
+        next: Ordinal,
+        end: Ordinal,
+        horizon: Timestamp,
+        limit: ReadLimit,
+    ) -> Self {
+        Self {
+            next,
+            end,
+            horizon,
+            limit,
+            records: Vec::new(),
+            bytes: 0,
+            next_arrival: None,
+            is_finished: false,
+        }
+    }
+
+    /// True when nothing more is wanted.
+    pub(super) fn is_done(&self) -> bool {
+        self.is_finished || self.next >= self.end
+    }
+
+    /// True while nothing has been gathered.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Records that still fit.
+    pub(super) fn records_left(&self) -> usize {
+        self.limit.records.max(1).saturating_sub(self.records.len())
+    }
+
+    /// Bytes that still fit.
+    pub(super) const fn bytes_left(&self) -> usize {
+        self.limit.bytes.saturating_sub(self.bytes)
+    }
+
+    /// Goes on at `next`, which is further on; only before the first record.
+    pub(super) fn jump(&mut self, next: Ordinal) {
+        debug_assert!(self.records.is_empty() && next >= self.next);
+        self.next = next;
+    }
+
+    /// Ends the read before something that cannot be read; the arrival of the record due is not
+    /// known then, so that of the last record stands for it.
+    pub(super) fn finish(&mut self) {
+        self.next_arrival = self.records.last().map(|record| record.arrival);
+        self.is_finished = true;
+    }
+
+    /// Takes records of `batch`, which holds the record due. `is_verified`: their checksums have
+    /// been compared before.
+    pub(super) fn batch(&mut self, batch: &Batch, is_verified: bool) -> Taken {
+        let base = batch.header.base_ordinal;
+        if self.is_empty() && batch.last_arrival() < self.horizon {
+            return Taken::Expired;
+        }
+        if self.is_empty() && batch.header.first_arrival < self.horizon {
+            self.next = self.next.max(base.plus(u64::from(batch.first_at(self.horizon))));
+        }
+        let stop = self.end.min(batch.end());
+        while self.next < stop {
+            let i = u32::try_from(self.next.0 - base.0).expect("a batch counts records in 32 bits");
+            let arrival = batch.arrival(i);
+            if self.records_left() == 0 {
+                self.finish_before(arrival);
+                break;
+            }
+            let record = if is_verified { batch.record_unchecked(i) } else { batch.record(i) };
+            let Ok(record) = record else {
+                if self.is_empty() {
+                    return Taken::Damaged(last_damaged(batch, i));
+                }
+                self.finish_before(arrival);
+                break;
+            };
+            let record = record.record;
+            let bytes = record.data.len() + record.partition_key.as_ref().map_or(0, |k| k.len());
+            if !self.is_empty() && bytes > self.bytes_left() {
+                self.finish_before(arrival);
+                break;
+            }
+            self.bytes = self.bytes.saturating_add(bytes);
+            self.records.push(StoredRecord {
+                ordinal: self.next,
+                arrival,
+                partition_key: record.partition_key,
+                data: record.data,
+                encrypted: record.encrypted,
+            });
+            self.next = self.next.plus(1);
+        }
+        Taken::Records
+    }
+
+    const fn finish_before(&mut self, next_arrival: Timestamp) {
+        self.next_arrival = Some(next_arrival);
+        self.is_finished = true;
+    }
+
+    /// The answer. `is_closed`: no record follows `end`.
+    pub(super) fn into_result(self, is_closed: bool) -> ReadResult {
+        ReadResult {
+            records: self.records,
+            next: self.next,
+            next_arrival: self.next_arrival,
+            at_end: is_closed && self.next >= self.end,
+        }
+    }
+}
+
+/// The last of the damaged records that follow each other from record `i` on.
+fn last_damaged(batch: &Batch, i: u32) -> Ordinal {
+    let damaged = batch.damaged();
+    let run = damaged.iter().skip_while(|d| **d < i).zip(i..).take_while(|(d, due)| *d == due);
+    batch.header.base_ordinal.plus(u64::from(run.last().map_or(i, |(last, _)| *last)))
+}
