@@ -28,6 +28,15 @@ use files::Preparation;
 /// Size of the first file after a start, so that a start writes little.
 const FIRST_FILE_BYTES: u64 = 1 << 20;
 
+/// Where the log of a store starts.
+pub(crate) const BEGINNING: ReplayStart = ReplayStart {
+    sequence: 0,
+    offset: PAGE_BYTES as u64,
+    group_number: 1,
+    position: 0,
+    previous_crc: 0,
+};
+
 /// Directory of the log below a data directory.
 pub fn directory(data: &Path) -> PathBuf {
     data.join("log").join("0")
@@ -77,7 +86,7 @@ pub(crate) struct CommitLog {
     log_device: Rc<dyn LogDevice>,
     preparation: Preparation,
     store: StoreId,
-    epoch: Epoch,
+    epoch: Cell<Epoch>,
     file_bytes: u64,
     free_max: usize,
     current: RefCell<Option<Rc<Current>>>,
@@ -91,31 +100,42 @@ pub(crate) struct CommitLog {
 }
 
 impl CommitLog {
-    /// A log that continues at `cursor` in a new file; `old` are the files there are.
+    /// A log over the files there are; `resume` makes it ready for writing.
     pub(crate) fn new(
         config: &Config,
         device: &Device,
         log_device: Rc<dyn LogDevice>,
-        (store, epoch): (StoreId, Epoch),
-        cursor: ReplayStart,
+        store: StoreId,
         old: Vec<LogFileEntry>,
     ) -> Self {
-        let newest = old.iter().map(|entry| entry.sequence).max().unwrap_or(0);
         let kept = 2 * config.checkpoint_log_bytes / config.log_file_bytes.max(1);
         Self {
             log_device,
             preparation: Preparation::new(device, directory(&config.directory), store),
             store,
-            epoch,
+            epoch: Cell::new(Epoch(0)),
             file_bytes: config.log_file_bytes.max(2 * PAGE_BYTES as u64),
             free_max: usize::try_from(kept).unwrap_or(usize::MAX).saturating_add(2),
             current: RefCell::default(),
             spare: RefCell::default(),
-            next_sequence: Cell::new(newest.max(cursor.sequence) + 1),
+            next_sequence: Cell::new(0),
             retired: RefCell::new(old),
             free: RefCell::default(),
-            cursor: Cell::new(cursor),
+            cursor: Cell::new(BEGINNING),
         }
+    }
+
+    /// Continues at `cursor`, in a new file.
+    pub(crate) fn resume(&self, cursor: ReplayStart, epoch: Epoch) {
+        let newest = self.retired.borrow().iter().map(|entry| entry.sequence).max().unwrap_or(0);
+        self.next_sequence.set(newest.max(cursor.sequence) + 1);
+        self.cursor.set(cursor);
+        self.epoch.set(epoch);
+    }
+
+    /// How often the store has been opened.
+    pub(crate) const fn epoch(&self) -> Epoch {
+        self.epoch.get()
     }
 
     /// Where a replay that starts after the last durable group would start.
@@ -134,7 +154,7 @@ impl CommitLog {
             position: cursor.position,
             durable_position: cursor.position,
             previous_crc: cursor.previous_crc,
-            epoch: self.epoch,
+            epoch: self.epoch.get(),
             payload_bytes: number(payload_bytes),
             crc: 0,
         }

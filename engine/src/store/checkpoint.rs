@@ -68,7 +68,7 @@ fn manifest(log: &LogThread, replay: ReplayStart) -> Manifest {
     Manifest {
         generation: log.manifests.get().generation + 1,
         replay,
-        epoch: log.epoch,
+        epoch: log.log.epoch(),
         shards: writers.values().filter_map(|writer| writer.borrow().floor()).collect(),
     }
 }

@@ -6,16 +6,17 @@
 use std::cell::RefCell;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::task::JoinSet;
 
 use super::log_thread::LogThread;
 use super::shard_writer::{OpenSegment, ShardWriter};
+use super::totals::surveyed_footer;
 use crate::error::DeviceError;
-use crate::format::footer;
 use crate::format::page_header::{self, FileKind, PageHeader};
-use crate::segment::{self, SegmentState, scan};
+use crate::segment;
 use crate::types::{SegmentId, ShardUid};
 
 /// Shards copied at the same time.
@@ -81,7 +82,7 @@ fn landed(log: &LogThread, writer: &RefCell<ShardWriter>, batches: usize) {
             return;
         }
         let bytes = writer.landed(batches, log.files.directory());
-        (bytes, std::sync::Arc::clone(&writer.log), writer.copied_to())
+        (bytes, Arc::clone(&writer.log), writer.copied_to())
     };
     log.tail.borrow_mut().copied(&shard, to);
     log.settle_pending(bytes);
@@ -155,15 +156,16 @@ async fn seal(
     writer: &RefCell<ShardWriter>,
     job: &Job,
 ) -> Result<(), DeviceError> {
-    let (end, stale_bytes, known) = {
+    let (end, stale_bytes, shared, known) = {
         let writer = writer.borrow();
         let front = writer.open.front().expect("a shard with work has an open segment");
-        (front.copied_end(), front.stale_bytes, known_footer(&writer, front))
+        (front.copied_end(), front.stale_bytes, front.shared.clone(), front.footer())
     };
     let file = log.files.for_write(job.segment, &job.path, true).await?;
-    let footer = match known {
-        Some(footer) => footer,
-        None => scan::footer(&*file, job.segment, writer.borrow().log.uid, end).await?,
+    let footer = match (known, shared) {
+        (Some(footer), _) => footer,
+        (None, Some(segment)) => surveyed_footer(&segment, Arc::clone(&file), end).await?,
+        (None, None) => Vec::new(), // A segment without a single batch, which nothing makes.
     };
     if stale_bytes > end + footer.len() as u64 {
         replace(log, &*file, job, end, footer).await?;
@@ -173,17 +175,6 @@ async fn seal(
     writer.borrow_mut().sealed();
     log.files.forget(job.segment);
     Ok(())
-}
-
-fn known_footer(writer: &ShardWriter, front: &OpenSegment) -> Option<Vec<u8>> {
-    let shared = front.shared.as_ref().filter(|_| front.is_whole)?;
-    match &*shared.state.lock().expect("no holder panics") {
-        SegmentState::Active { index, .. } => {
-            let trailer = front.trailer(index.entries.len(), &writer.log);
-            Some(footer::encode(&index.entries, &trailer))
-        }
-        SegmentState::Sealed => None,
-    }
 }
 
 /// A footer ends its file, but this file holds more, which was never durable in the log: the

@@ -142,7 +142,7 @@ impl Draft<'_> {
         let plan = Plan {
             base_ordinal,
             arrival,
-            epoch: log.epoch,
+            epoch: log.log.epoch(),
             log_position,
             shard: self.shard,
             salt: segment::salt(place.segment, place.offset),

@@ -22,7 +22,7 @@ use crate::error::{AppendError, DeviceError, OpenError};
 use crate::metrics::Metrics;
 use crate::shard::ShardMap;
 use crate::shard::tail_cache::TailCache;
-use crate::types::{Epoch, SegmentId, ShardUid, StoreId};
+use crate::types::{SegmentId, ShardUid, StoreId};
 
 /// What the log thread shares with everybody.
 pub(crate) struct Shared {
@@ -102,7 +102,6 @@ pub(super) struct LogThread {
     pub(super) shared: Arc<Shared>,
     pub(super) device: Device,
     pub(super) store: StoreId,
-    pub(super) epoch: Epoch,
     pub(super) writers: RefCell<BTreeMap<ShardUid, Rc<RefCell<ShardWriter>>>>,
     pub(super) tail: RefCell<TailCache>,
     pub(super) files: SegmentFiles,
@@ -215,7 +214,7 @@ pub(crate) async fn run(
             return;
         }
     };
-    let log = Rc::new(opened.log);
+    let log = opened.log;
     drop(ready.send(Ok(opened.catalog)));
     let keeper = tokio::task::spawn_local(keeper::run(Rc::clone(&log)));
     let is_clean = commit::run(&log).await;

@@ -10,6 +10,7 @@ mod commit;
 mod copy;
 mod group_builder;
 mod handle;
+mod identity;
 mod keeper;
 mod log_thread;
 mod open;
@@ -17,5 +18,6 @@ mod queue;
 mod replay;
 mod segment_files;
 mod shard_writer;
+mod totals;
 
 pub(crate) use handle::LogHandle;

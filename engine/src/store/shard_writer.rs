@@ -9,9 +9,9 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use super::totals::Totals;
 use crate::config::Config;
 use crate::format::batch::{self, Batch};
-use crate::format::footer::{IndexEntry, Trailer};
 use crate::format::manifest::{ActiveFloor, ShardFloor};
 use crate::limits::PAGE_BYTES;
 use crate::segment::index::SparseIndex;
@@ -74,16 +74,6 @@ pub(super) struct OpenSegment {
     totals: Totals,
 }
 
-/// Sums over the copied batches, for the trailer.
-#[derive(Debug, Default)]
-struct Totals {
-    copied_end: u64,
-    next: Ordinal,
-    last_arrival: Timestamp,
-    batches: u32,
-    header_crcs: crc32fast::Hasher,
-}
-
 impl OpenSegment {
     /// A segment whose first batch is placed at `end`.
     pub(super) fn new(
@@ -106,7 +96,7 @@ impl OpenSegment {
             shared: None,
             stale_bytes: 0,
             is_whole: true,
-            totals: Totals { copied_end: end, ..Totals::default() },
+            totals: Totals::new(base, first_arrival, end),
         }
     }
 
@@ -120,25 +110,20 @@ impl OpenSegment {
         restored
     }
 
-    /// The trailer of a whole segment; the number of index entries is the encoder's.
-    pub(super) fn trailer(&self, index_entries: usize, shard: &ShardLog) -> Trailer {
-        Trailer {
-            index_entries: u32::try_from(index_entries).expect("positions are 32 bits wide"),
-            index_position: self.totals.copied_end,
-            base_ordinal: self.base,
-            records: self.totals.next.0 - self.base.0,
-            first_arrival: self.first_arrival,
-            last_arrival: self.totals.last_arrival,
-            batches: self.totals.batches,
-            batches_crc: self.totals.header_crcs.clone().finalize(),
-            segment: self.id,
-            shard: shard.uid,
+    /// The footer of a segment that is whole; `None` for any other.
+    pub(super) fn footer(&self) -> Option<Vec<u8>> {
+        let shared = self.shared.as_ref().filter(|_| self.is_whole)?;
+        match &*shared.state.lock().expect("no holder panics") {
+            SegmentState::Active { index, .. } => {
+                Some(self.totals.footer(index, self.id, shared.shard))
+            }
+            SegmentState::Sealed => None,
         }
     }
 
     /// Offset after the last copied batch.
     pub(super) const fn copied_end(&self) -> u64 {
-        self.totals.copied_end
+        self.totals.end
     }
 
     fn takes(&self, records: u32, frame: u64, next: Ordinal, now: Timestamp, c: &Config) -> bool {
@@ -152,23 +137,6 @@ impl OpenSegment {
             && age <= c.segment_age_max_ms.min(DELTA_MAX)
             && now.since(self.last_placed) <= c.segment_idle_max_ms
             && next.plus(u64::from(records)).0 - self.base.0 <= DELTA_MAX
-    }
-
-    fn landed(&mut self, offset: u64, batch: &Batch) -> IndexEntry {
-        let header = &batch.header;
-        let header_crc = batch::header_crc(batch.bytes());
-        self.totals.header_crcs.update(&header_crc.to_le_bytes());
-        self.totals.batches += 1;
-        self.totals.copied_end = offset + batch.bytes().len() as u64;
-        self.totals.next = batch.end();
-        self.totals.last_arrival = batch.last_arrival();
-        let delta = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
-        IndexEntry {
-            ordinal_delta: delta(header.base_ordinal.0 - self.base.0),
-            arrival_delta: delta(header.first_arrival.since(self.first_arrival)),
-            position: delta(offset),
-            header_crc,
-        }
     }
 }
 
@@ -230,7 +198,9 @@ impl ShardWriter {
             if let Some(back) = self.open.back_mut() {
                 back.is_ended = true;
             }
-            self.open.push_back(OpenSegment::new(id, base, self.last_segment, arrival, offset));
+            let mut next = OpenSegment::new(id, base, self.last_segment, arrival, offset);
+            next.is_whole = offset == PAGE_BYTES as u64;
+            self.open.push_back(next);
             self.last_segment = id;
         }
         self.last_arrival = arrival;
@@ -260,7 +230,8 @@ impl ShardWriter {
         let mut bytes = 0;
         for (offset, batch) in front.pending.drain(..count) {
             bytes += batch.bytes().len() as u64;
-            entries.push(front.landed(offset, &batch));
+            let header_crc = batch::header_crc(batch.bytes());
+            entries.push(front.totals.add(&batch.header, header_crc, offset));
             self.copied.next = batch.end();
             self.copied.last_arrival = batch.last_arrival();
         }
@@ -272,7 +243,7 @@ impl ShardWriter {
         if let SegmentState::Active { readable_bytes, index } =
             &mut *shared.state.lock().expect("no holder panics")
         {
-            *readable_bytes = front.totals.copied_end;
+            *readable_bytes = front.totals.end;
             if front.is_whole {
                 entries.into_iter().for_each(|entry| index.offer(entry));
             } else {
@@ -284,7 +255,7 @@ impl ShardWriter {
         self.copied.active = Some(ActiveFloor {
             segment: front.id,
             base: front.base,
-            bytes: front.totals.copied_end,
+            bytes: front.totals.end,
         });
         self.pending_bytes -= bytes;
         bytes
