@@ -49,7 +49,7 @@ impl MapCache {
         segment: &Arc<Segment>,
     ) -> Result<Arc<SealedSegment>, OpenFailure> {
         let maps = self.maps.get_or_init(async || Lru::new(self.limit().await)).await;
-        let open = SealedSegment::open(self.files.as_ref(), segment, &self.metrics);
+        let open = SealedSegment::open(&self.files, segment, &self.metrics);
         let opened = maps.get(segment.id, open).await;
         self.metrics.mapped_segments.set(maps.len() as u64);
         opened

@@ -16,7 +16,6 @@ pub(crate) mod view;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use crate::format::checksum::Salt;
 use crate::types::{Ordinal, SegmentId, ShardUid};
 
 /// One segment, shared by the log thread (which writes) and readers.
@@ -47,11 +46,6 @@ pub enum SegmentState {
     },
     /// Ended by a footer; immutable.
     Sealed,
-}
-
-/// Salt of the batch at `position` of `segment`.
-pub const fn salt(segment: SegmentId, position: u64) -> Salt {
-    Salt { file: segment.0 as u128, offset: position }
 }
 
 /// File name of a segment.

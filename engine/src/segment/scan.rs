@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::Segment;
 use super::index::{Base, FIRST_POSITION, SparseIndex};
 use super::sealed::MappedFile;
-use super::{Segment, salt};
 use crate::device::File;
 use crate::error::DeviceError;
-use crate::format::batch::{self, Batch, HEADER_BYTES, Header};
+use crate::format::batch::{self, Batch, HEADER_BYTES, Header, salt};
 use crate::format::footer::IndexEntry;
 use crate::limits::PAGE_BYTES;
 use crate::types::{Ordinal, Timestamp};
@@ -199,7 +199,8 @@ impl Cursor {
 
     /// `header` when it can be a batch of this segment here.
     fn plausible(&self, header: Header, bytes: &[u8]) -> Option<Located> {
-        let found = Located { header, position: self.position, header_crc: stored_crc(bytes) };
+        let found =
+            Located { header, position: self.position, header_crc: batch::header_crc(bytes) };
         let fits = found.end_position() <= self.end_position
             && header.shard == self.segment.shard
             && header.base_ordinal >= self.segment.base
@@ -268,11 +269,6 @@ impl Cursor {
         );
         if is_damage && self.unreadable <= UNREADABLE_MAX { Ok(()) } else { Err(error) }
     }
-}
-
-/// The checksum a header carries (after its magic number).
-fn stored_crc(header: &[u8]) -> u32 {
-    u32::from_le_bytes([header[4], header[5], header[6], header[7]])
 }
 
 /// What a walk over all headers found.

@@ -5,6 +5,7 @@
 //! says where to look, the batches say what is there.
 
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -25,22 +26,17 @@ use crate::types::Timestamp;
 const PREFAULT_BYTES: u64 = 256 << 10;
 
 /// A mapped file and what is known to be in memory of it.
-#[derive(Debug)]
 pub(crate) struct MappedFile {
+    files: Arc<dyn Files>,
+    path: PathBuf,
     mapping: Mapping,
-    bytes: Bytes,
     present: Mutex<RangeSet>,
 }
 
 impl MappedFile {
-    fn new(mapping: Mapping) -> Self {
-        let bytes = mapping.bytes();
-        Self { mapping, bytes, present: Mutex::default() }
-    }
-
     /// Length of the file.
-    pub(crate) const fn len(&self) -> u64 {
-        self.bytes.len() as u64
+    pub(crate) fn len(&self) -> u64 {
+        self.mapping.len() as u64
     }
 
     /// `len` bytes from `position` on, fewer where the file ends; shared, not copied.
@@ -52,7 +48,7 @@ impl MappedFile {
         let end = position.saturating_add(len as u64).min(self.len());
         let range = position.min(end)..end;
         self.prefault(&range).await?;
-        Ok(self.bytes.slice(index(range.start)..index(range.end)))
+        Ok(self.mapping.bytes().slice(index(range.start)..index(range.end)))
     }
 
     async fn prefault(&self, range: &Range<u64>) -> Result<(), DeviceError> {
@@ -62,16 +58,21 @@ impl MappedFile {
         }
         let wide = range.start / PREFAULT_BYTES * PREFAULT_BYTES
             ..range.end.next_multiple_of(PREFAULT_BYTES).min(self.len());
-        let done = match self.mapping.prefault(index(wide.start)..index(wide.end)).await {
+        let done = match self.bring_in(&wide).await {
             Ok(()) => wide,
             // One bad page must not take its neighbours along.
             Err(_) => {
-                self.mapping.prefault(index(range.start)..index(range.end)).await?;
+                self.bring_in(range).await?;
                 range.clone()
             }
         };
         self.present.lock().expect("no holder panics").insert(done);
         Ok(())
+    }
+
+    async fn bring_in(&self, range: &Range<u64>) -> Result<(), DeviceError> {
+        let range = index(range.start)..index(range.end);
+        self.files.prefault(&self.path, &self.mapping, range).await
     }
 }
 
@@ -92,17 +93,16 @@ pub(crate) enum OpenFailure {
 impl OpenFailure {
     /// Sorts out what an error on opening or mapping means.
     pub(crate) fn new(error: DeviceError) -> Self {
-        match error.kind {
-            std::io::ErrorKind::NotFound
-            | std::io::ErrorKind::InvalidInput
-            | std::io::ErrorKind::UnexpectedEof => Self::Lost,
-            _ => Self::Device(error),
+        use std::io::ErrorKind::{InvalidInput, NotFound, UnexpectedEof};
+        if matches!(error.kind, NotFound | InvalidInput | UnexpectedEof) {
+            Self::Lost
+        } else {
+            Self::Device(error)
         }
     }
 }
 
 /// A sealed segment, mapped, with its index.
-#[derive(Debug)]
 pub(crate) struct SealedSegment {
     file: Arc<MappedFile>,
     index: SealedIndex,
@@ -119,7 +119,7 @@ impl SealedSegment {
     ///
     /// See [`OpenFailure`].
     pub(crate) async fn open(
-        files: &dyn Files,
+        files: &Arc<dyn Files>,
         segment: &Arc<Segment>,
         metrics: &Metrics,
     ) -> Result<Self, OpenFailure> {
@@ -128,7 +128,12 @@ impl SealedSegment {
             return Err(OpenFailure::Lost);
         }
         let mapping = file.map().await.map_err(OpenFailure::new)?;
-        let file = Arc::new(MappedFile::new(mapping));
+        let file = Arc::new(MappedFile {
+            files: Arc::clone(files),
+            path: segment.path.clone(),
+            mapping,
+            present: Mutex::default(),
+        });
         if let Some((trailer, index)) = read_footer(&file, segment).await {
             let base = Base { ordinal: segment.base, arrival: trailer.first_arrival };
             return Ok(Self::new(file, SealedIndex::Stored(index), base, trailer.index_position));

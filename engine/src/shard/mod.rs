@@ -5,6 +5,8 @@
 //! record at or past `end`. A batch stays in the tail cache at least until its segment's
 //! `readable_bytes` covers it.
 
+#[cfg(test)]
+mod fixture;
 pub mod reader;
 pub mod tail_cache;
 

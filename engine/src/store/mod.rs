@@ -16,6 +16,7 @@ mod log_thread;
 mod open;
 mod queue;
 mod replay;
+mod retention;
 mod segment_files;
 mod shard_writer;
 mod totals;
