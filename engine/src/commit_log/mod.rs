@@ -167,9 +167,8 @@ impl CommitLog {
     ///
     /// When no file could be prepared; nothing has changed then.
     pub(crate) async fn make_room(&self, bytes: usize) -> Result<(), DeviceError> {
-        let fits = |current: &Rc<Current>| {
-            current.offset.get() + bytes as u64 <= current.entry.bytes
-        };
+        let fits =
+            |current: &Rc<Current>| current.offset.get() + bytes as u64 <= current.entry.bytes;
         if self.current.borrow().as_ref().is_some_and(fits) {
             return Ok(());
         }

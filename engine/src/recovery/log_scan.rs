@@ -27,10 +27,7 @@ pub(crate) const FIRST_OFFSET: u64 = PAGE_BYTES as u64;
 /// # Errors
 ///
 /// When the directory cannot be read.
-pub(crate) async fn list(
-    files: &dyn Files,
-    data: &Path,
-) -> Result<Vec<LogFileEntry>, DeviceError> {
+pub(crate) async fn list(files: &dyn Files, data: &Path) -> Result<Vec<LogFileEntry>, DeviceError> {
     let directory = commit_log::directory(data);
     let listed = files.list(&directory).await?;
     let entry = |listed: crate::device::DirEntry| {
@@ -100,7 +97,8 @@ impl<'a> LogScan<'a> {
     pub(crate) async fn next(&mut self) -> Result<Option<ScannedFile>, DeviceError> {
         loop {
             // Read on until some later file says where it takes over.
-            while self.read.len() < 2 || self.read.iter().skip(1).all(|f| f.start_position.is_none())
+            while self.read.len() < 2
+                || self.read.iter().skip(1).all(|f| f.start_position.is_none())
             {
                 let Some(entry) = self.unread.pop_front() else { break };
                 let read = self.read_file(entry).await?;

@@ -3,6 +3,8 @@
 //! One group is in flight at a time; what arrives meanwhile makes up the next one. No timer: an
 //! idle store commits a single append at once.
 
+use std::cell::RefCell;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -82,10 +84,7 @@ enum Failure {
     Write(DeviceError),
 }
 
-async fn write_group(
-    log: &LogThread,
-    appends: &[QueuedAppend],
-) -> Result<(Group, Bytes), Failure> {
+async fn write_group(log: &LogThread, appends: &[QueuedAppend]) -> Result<(Group, Bytes), Failure> {
     let is_logged = log.config().durability == Durability::Fsync;
     if is_logged {
         let bytes: usize = appends.iter().map(QueuedAppend::group_bytes).sum();
@@ -161,13 +160,23 @@ fn obey(log: &LogThread, control: Control) {
         }
         Control::AddShards(shards, reply) => {
             shards.into_iter().for_each(|shard| add_shard(log, shard));
-            drop(reply.send(()));
+            reply.send(()).ok();
         }
         Control::RemoveShards(shards, reply) => {
-            shards.into_iter().for_each(|shard| remove_shard(log, shard));
-            drop(reply.send(()));
+            let gone = shards.into_iter().flat_map(|shard| remove_shard(log, shard));
+            drop(reply.send(gone.collect()));
         }
-        Control::Trim(shard, first_kept) => trim(log, shard, first_kept),
+        Control::Trim(shard, first_kept, reply) => {
+            drop(reply.send(trim(log, shard, first_kept)));
+        }
+        Control::Seal(shard, reply) => {
+            if let Some(writer) = log.writer(shard) {
+                writer.borrow_mut().end_now();
+                log.due.borrow_mut().insert(shard);
+            }
+            log.seal_requests.borrow_mut().push(reply);
+            log.keeper.notify_one();
+        }
         Control::Checkpoint(reply) => {
             log.checkpoint_requests.borrow_mut().push(reply);
             log.keeper.notify_one();
@@ -182,7 +191,7 @@ fn close_shards(log: &LogThread, shards: &[ShardUid]) -> Result<Vec<Ordinal>, Sh
         writer.ok_or(*shard)
     };
     let writers: Vec<_> = shards.iter().map(open).collect::<Result<_, _>>()?;
-    let close = |writer: &Rc<std::cell::RefCell<ShardWriter>>| {
+    let close = |writer: &Rc<RefCell<ShardWriter>>| {
         let mut writer = writer.borrow_mut();
         writer.is_closed = true;
         writer.next
@@ -201,43 +210,51 @@ fn add_shard(log: &LogThread, shard: Arc<ShardLog>) {
     };
     log.shared.shards.insert(Arc::clone(&shard));
     let writer = ShardWriter::new(Arc::clone(&shard), floor, None);
-    log.writers.borrow_mut().insert(shard.uid, Rc::new(std::cell::RefCell::new(writer)));
+    log.writers.borrow_mut().insert(shard.uid, Rc::new(RefCell::new(writer)));
 }
 
-fn remove_shard(log: &LogThread, uid: ShardUid) {
-    let Some(writer) = log.writers.borrow_mut().remove(&uid) else { return };
+fn remove_shard(log: &LogThread, uid: ShardUid) -> Vec<SegmentId> {
+    let Some(writer) = log.writers.borrow_mut().remove(&uid) else { return Vec::new() };
     let mut writer = writer.borrow_mut();
     writer.is_removed = true;
     writer.log.remove();
     log.shared.shards.remove(uid);
     log.tail.borrow_mut().forget(&writer.log);
     log.settle_pending(writer.pending_bytes);
-    let mut garbage = log.garbage.borrow_mut();
-    let mut segments = writer.log.segments.write().expect("no holder panics");
-    garbage.extend(segments.drain(..).map(|segment| (segment.id, segment.path.clone())));
+    let sealed = std::mem::take(&mut *writer.log.segments.write().expect("no holder panics"));
+    let mut gone: Vec<_> = sealed.iter().map(|sealed| (sealed.id, sealed.path.clone())).collect();
     for open in writer.open.drain(..) {
         let name = segment::file_name(uid, open.base, open.id);
-        garbage.push((open.id, log.files.directory().join(name)));
+        gone.push((open.id, log.files.directory().join(name)));
     }
-    log.touch();
+    discard(log, gone)
 }
 
-fn trim(log: &LogThread, uid: ShardUid, first_kept: Ordinal) {
-    let Some(shard) = log.shared.shards.get(uid) else { return };
+fn trim(log: &LogThread, uid: ShardUid, first_kept: Ordinal) -> Vec<SegmentId> {
+    let Some(shard) = log.shared.shards.get(uid) else { return Vec::new() };
     let first_kept = first_kept.min(shard.end());
     shard.trim(first_kept);
+    // Sealed segments end here at the latest.
     let sealed_end = log.writer(uid).map_or(shard.end(), |writer| {
         let writer = writer.borrow();
         writer.open.front().map_or(writer.next, |front| front.base)
     });
-    let mut segments = shard.segments.write().expect("no holder panics");
-    // A segment ends where the next one starts.
-    let ends = segments.iter().skip(1).map(|next| next.base).chain([sealed_end]);
-    let gone = ends.take_while(|end| *end <= first_kept).count();
-    let is_open = |segment: &segment::Segment| segment.base >= sealed_end;
-    let gone = gone.min(segments.iter().take_while(|segment| !is_open(segment)).count());
-    let removed = segments.drain(..gone).map(|segment| (segment.id, segment.path.clone()));
-    log.garbage.borrow_mut().extend(removed);
-    log.shared.metrics.expired_segments.add(gone as u64);
+    let gone: Vec<_> = {
+        let mut segments = shard.segments.write().expect("no holder panics");
+        let sealed = segments.partition_point(|segment| segment.base < sealed_end);
+        // A segment ends where the next one starts.
+        let ends = segments[..sealed].iter().skip(1).map(|next| next.base).chain([sealed_end]);
+        let gone = ends.take(sealed).take_while(|end| *end <= first_kept).count();
+        segments.drain(..gone).map(|segment| (segment.id, segment.path.clone())).collect()
+    };
+    log.shared.metrics.expired_segments.add(gone.len() as u64);
+    discard(log, gone)
+}
+
+/// Leaves files to be removed once a manifest says that nothing in them is kept.
+fn discard(log: &LogThread, files: Vec<(SegmentId, PathBuf)>) -> Vec<SegmentId> {
+    let ids = files.iter().map(|(id, _)| *id).collect();
+    log.garbage.borrow_mut().extend(files);
     log.touch();
+    ids
 }

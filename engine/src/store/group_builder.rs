@@ -14,7 +14,6 @@ use crate::device::aligned::GroupBuffer;
 use crate::error::AppendError;
 use crate::format::batch::{self, Header, Plan};
 use crate::format::group::{self, Prefix};
-use crate::segment;
 use crate::shard::ShardLog;
 use crate::types::{AppendedRun, RecordEntry, Run, ShardUid, Timestamp};
 
@@ -136,16 +135,15 @@ impl Draft<'_> {
         let mut writer = self.writer.borrow_mut();
         let number = |n: usize| u32::try_from(n).expect("a batch is smaller than BATCH_BYTES_MAX");
         let (base_ordinal, frame, arrival) = (writer.next, out.len() as u64, self.arrival);
-        let place = writer.place(number(self.records), frame, arrival, log.config(), || {
-            log.new_segment_id()
-        });
+        let place = writer
+            .place(number(self.records), frame, arrival, log.config(), || log.new_segment_id());
         let plan = Plan {
             base_ordinal,
             arrival,
             epoch: log.log.epoch(),
             log_position,
             shard: self.shard,
-            salt: segment::salt(place.segment, place.offset),
+            salt: batch::salt(place.segment, place.offset),
         };
         let header = batch::encode(&plan, self.runs.iter().copied(), out);
         let prefix = Prefix {

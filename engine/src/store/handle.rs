@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::device::{BoxFuture, Device};
 use crate::error::{AppendError, OpenError};
 use crate::shard::ShardLog;
-use crate::types::{Append, Ordinal, ShardUid};
+use crate::types::{Append, Ordinal, SegmentId, ShardUid};
 
 /// The running log thread. Dropping it ends the thread without a checkpoint.
 pub(crate) struct LogHandle {
@@ -111,14 +111,20 @@ impl LogHandle {
         self.ask(|reply| Control::AddShards(shards, reply)).await
     }
 
-    /// Forgets shards; their files go in the background.
-    pub(crate) async fn remove_shards(&self, shards: Vec<ShardUid>) {
-        let _gone_anyway = self.ask(|reply| Control::RemoveShards(shards, reply)).await;
+    /// Forgets shards; returns their segments, whose files go with the next checkpoint.
+    pub(crate) async fn remove_shards(&self, shards: Vec<ShardUid>) -> Vec<SegmentId> {
+        self.ask(|reply| Control::RemoveShards(shards, reply)).await.unwrap_or_default()
     }
 
-    /// Drops what lies wholly below `first_kept`; the files go after the next checkpoint.
-    pub(crate) fn trim(&self, shard: ShardUid, first_kept: Ordinal) {
-        self.shared.queue.send(Control::Trim(shard, first_kept));
+    /// Drops what lies wholly below `first_kept`; returns the segments, whose files go with the
+    /// next checkpoint.
+    pub(crate) async fn trim(&self, shard: ShardUid, first_kept: Ordinal) -> Vec<SegmentId> {
+        self.ask(|reply| Control::Trim(shard, first_kept, reply)).await.unwrap_or_default()
+    }
+
+    /// Seals the active segment of a shard, unless a batch is on its way into it.
+    pub(crate) async fn seal(&self, shard: ShardUid) {
+        self.ask(|reply| Control::Seal(shard, reply)).await.unwrap_or_default();
     }
 
     /// Copies everything pending and makes a checkpoint.

@@ -43,6 +43,7 @@ pub(super) async fn run(log: Rc<LogThread>) {
     }
     log.progress.notify_one();
     log.checkpoint_requests.borrow_mut().clear();
+    log.seal_requests.borrow_mut().clear();
 }
 
 /// Sees how much is free, and refuses or admits appends accordingly.
@@ -55,11 +56,7 @@ pub(super) async fn watch_space(log: &LogThread) {
         Ok(free) => {
             let needed = log.config().reserve_bytes.saturating_add(log.pending_bytes.get());
             let is_low = free < needed;
-            // What the device refused is tried again once there is room, by `copy_due`, or by the
-            // next append when nothing waits to be copied.
-            let is_refused =
-                log.space.get().is_refused && (is_low || log.pending_bytes.get() > 0);
-            log.set_space(Space { free, is_low, is_refused });
+            log.set_space(Space { free, is_low, ..log.space.get() });
         }
         Err(error) => tracing::warn!(%error, "the free space is unknown"),
     }
@@ -70,12 +67,18 @@ async fn copy_due(log: &Rc<LogThread>) {
     if log.space.get().is_refused {
         due = shards_with_work(log);
     }
-    if due.is_empty() {
-        return;
+    let seal_requests = std::mem::take(&mut *log.seal_requests.borrow_mut());
+    if due.is_empty() && !log.space.get().is_refused {
+        return; // And the requests, if any, with what they ask for.
     }
     log.due.borrow_mut().clear();
     match copy_shards(log, due.clone()).await {
-        Ok(()) => log.set_space(Space { is_refused: false, ..log.space.get() }),
+        Ok(()) => {
+            log.set_space(Space { is_refused: false, ..log.space.get() });
+            seal_requests.into_iter().for_each(|request| {
+                request.send(()).ok();
+            });
+        }
         Err(error) => {
             log.due.borrow_mut().extend(due);
             log.failed(&error);

@@ -115,6 +115,8 @@ pub(super) struct LogThread {
     pub(super) since: RefCell<Since>,
     pub(super) manifests: Cell<Manifests>,
     pub(super) checkpoint_requests: RefCell<Vec<oneshot::Sender<()>>>,
+    /// Answered once what they ask for is sealed.
+    pub(super) seal_requests: RefCell<Vec<oneshot::Sender<()>>>,
     /// Files to remove once a manifest no longer names their records.
     pub(super) garbage: RefCell<Vec<(SegmentId, PathBuf)>>,
     /// Wakes the keeper.

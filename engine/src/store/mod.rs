@@ -13,6 +13,7 @@ mod handle;
 mod identity;
 mod keeper;
 mod log_thread;
+mod maintenance;
 mod open;
 mod queue;
 mod replay;
@@ -22,3 +23,4 @@ mod shard_writer;
 mod totals;
 
 pub(crate) use handle::LogHandle;
+pub(crate) use maintenance::Maintenance;

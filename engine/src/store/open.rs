@@ -73,7 +73,8 @@ pub(super) async fn open(
     let listed = list_segments(device, data).await?;
     let manifests = read_manifests(device, data, store).await?;
     let (slot, newest) = pick(manifests, data, &log_files, listed.is_empty())?;
-    let log = Rc::new(log_thread(shared, device, log_device, store, log_files.clone(), slot, &newest));
+    let log =
+        Rc::new(log_thread(shared, device, log_device, store, log_files.clone(), slot, &newest));
     build_shards(&log, &catalog, &newest, &listed);
     let free = device.files.free_bytes(data).await?;
     log.set_space(Space { free, is_low: free < shared.config.reserve_bytes, is_refused: false });
@@ -116,6 +117,7 @@ fn log_thread(
             replay_sequence: newest.replay.sequence,
         }),
         checkpoint_requests: RefCell::default(),
+        seal_requests: RefCell::default(),
         garbage: RefCell::default(),
         keeper: tokio::sync::Notify::new(),
         progress: tokio::sync::Notify::new(),

@@ -12,7 +12,7 @@ use crate::error::AppendError;
 use crate::format::{batch, group};
 use crate::limits::{BATCH_BYTES_MAX, GROUP_ENTRIES_MAX};
 use crate::shard::ShardLog;
-use crate::types::{Append, AppendedRun, Durable, Ordinal, ShardUid};
+use crate::types::{Append, AppendedRun, Durable, Ordinal, SegmentId, ShardUid};
 
 /// One result for each run of an append.
 pub(crate) type AppendReply = Vec<Result<Durable<AppendedRun>, AppendError>>;
@@ -34,9 +34,10 @@ impl QueuedAppend {
 }
 
 fn group_bytes(append: &Append) -> usize {
-    let frames = append.runs.iter().map(|run| {
-        group::PREFIX_BYTES + batch::frame_bytes(run.entries.len(), run.bytes.len())
-    });
+    let frames = append
+        .runs
+        .iter()
+        .map(|run| group::PREFIX_BYTES + batch::frame_bytes(run.entries.len(), run.bytes.len()));
     frames.sum()
 }
 
@@ -50,10 +51,12 @@ pub(crate) enum Control {
     ReopenShards(Vec<ShardUid>),
     /// Starts new, empty shards.
     AddShards(Vec<Arc<ShardLog>>, oneshot::Sender<()>),
-    /// Forgets shards and removes their files.
-    RemoveShards(Vec<ShardUid>, oneshot::Sender<()>),
-    /// Drops what lies wholly below the ordinal.
-    Trim(ShardUid, Ordinal),
+    /// Forgets shards; answers which segments go with them.
+    RemoveShards(Vec<ShardUid>, oneshot::Sender<Vec<SegmentId>>),
+    /// Drops what lies wholly below the ordinal; answers which segments go.
+    Trim(ShardUid, Ordinal, oneshot::Sender<Vec<SegmentId>>),
+    /// Seals the active segment of a shard.
+    Seal(ShardUid, oneshot::Sender<()>),
     /// Copies everything pending and makes a checkpoint.
     Checkpoint(oneshot::Sender<()>),
     /// Ends the log thread after a last checkpoint.

@@ -18,7 +18,6 @@ use crate::format::batch::{self, Batch};
 use crate::format::group::Prefix;
 use crate::format::manifest::Manifest;
 use crate::recovery::log_scan::{LogScan, ScannedFile};
-use crate::segment;
 use crate::types::{Epoch, Ordinal, ShardUid};
 
 /// Replayed bytes held before they are copied.
@@ -106,7 +105,7 @@ fn apply(
 ) {
     let Some(writer) = log.writer(prefix.shard) else { return };
     let mut writer = writer.borrow_mut();
-    let salt = segment::salt(prefix.segment, prefix.offset);
+    let salt = batch::salt(prefix.segment, prefix.offset);
     let batch = match Batch::open(bytes, salt) {
         Ok(batch) if batch.header.shard == prefix.shard => batch,
         _ => {

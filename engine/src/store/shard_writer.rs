@@ -252,11 +252,8 @@ impl ShardWriter {
             }
         }
         self.copied.last_segment = front.id;
-        self.copied.active = Some(ActiveFloor {
-            segment: front.id,
-            base: front.base,
-            bytes: front.totals.end,
-        });
+        self.copied.active =
+            Some(ActiveFloor { segment: front.id, base: front.base, bytes: front.totals.end });
         self.pending_bytes -= bytes;
         bytes
     }
@@ -280,6 +277,14 @@ impl ShardWriter {
         let is_idle = now.since(back.last_placed) > config.segment_idle_max_ms;
         back.is_ended = is_old || is_idle || self.is_closed;
         back.is_ended
+    }
+
+    /// Ends the newest segment, unless a batch is on its way into it.
+    pub(super) fn end_now(&mut self) {
+        let in_flight = self.next != self.log.end();
+        if let Some(back) = self.open.back_mut().filter(|_| !in_flight) {
+            back.is_ended = true;
+        }
     }
 
     /// What a manifest may state now; `None` for a shard that never had a record.

@@ -47,9 +47,8 @@ impl Totals {
         self.batches += 1;
         self.end = position + u64::from(header.frame_bytes);
         self.next = header.base_ordinal.plus(u64::from(header.count));
-        self.last_arrival = Timestamp(
-            header.first_arrival.0.saturating_add(u64::from(header.last_arrival_delta)),
-        );
+        self.last_arrival =
+            Timestamp(header.first_arrival.0.saturating_add(u64::from(header.last_arrival_delta)));
         // Segments end before any of these outgrows its field.
         let delta = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
         IndexEntry {
@@ -61,7 +60,12 @@ impl Totals {
     }
 
     /// The footer that stands at `end`.
-    pub(super) fn footer(&self, index: &SparseIndex, segment: SegmentId, shard: ShardUid) -> Vec<u8> {
+    pub(super) fn footer(
+        &self,
+        index: &SparseIndex,
+        segment: SegmentId,
+        shard: ShardUid,
+    ) -> Vec<u8> {
         let trailer = Trailer {
             index_entries: u32::try_from(index.entries.len()).expect("positions are 32 bits wide"),
             index_position: self.end,
