@@ -24,7 +24,7 @@ type Inode = Arc<Mutex<Content>>;
 
 /// What the operation of this number, and those after it, meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// Everything fails from here on; a write leaves the first half of its bytes.
     Crash,
     /// This operation only fails, with nothing done.
@@ -59,19 +59,19 @@ impl Disk {
 
 /// The disk. Clones share it.
 #[derive(Clone)]
-pub(super) struct Memory {
+pub(crate) struct Memory {
     disk: Arc<Mutex<Disk>>,
-    pub(super) clock: Arc<ManualClock>,
+    pub(crate) clock: Arc<ManualClock>,
 }
 
 impl Memory {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let disk = Disk { free_bytes: u64::MAX, ..Disk::default() };
         let clock = Arc::new(ManualClock::new(Timestamp(1_700_000_000_000)));
         Self { disk: Arc::new(Mutex::new(disk)), clock }
     }
 
-    pub(super) fn device(&self) -> Device {
+    pub(crate) fn device(&self) -> Device {
         Device {
             files: Arc::new(self.clone()),
             log: Arc::new(NoLog),
@@ -80,22 +80,22 @@ impl Memory {
         }
     }
 
-    pub(super) fn operations(&self) -> u64 {
+    pub(crate) fn operations(&self) -> u64 {
         self.disk.lock().unwrap().operations
     }
 
     /// Sets a fault `after` operations from now, the next one being 1.
-    pub(super) fn fail(&self, after: u64, fault: Fault) {
+    pub(crate) fn fail(&self, after: u64, fault: Fault) {
         let mut disk = self.disk.lock().unwrap();
         disk.fault = Some((disk.operations + after, fault));
     }
 
-    pub(super) fn set_free_bytes(&self, free: u64) {
+    pub(crate) fn set_free_bytes(&self, free: u64) {
         self.disk.lock().unwrap().free_bytes = free;
     }
 
     /// A disk with what is here now (a killed process) or only what was synced (a power cut).
-    pub(super) fn after_crash(&self, power_cut: bool) -> Self {
+    pub(crate) fn after_crash(&self, power_cut: bool) -> Self {
         let disk = self.disk.lock().unwrap();
         let names = if power_cut { &disk.durable_names } else { &disk.names };
         let copy = Self::new();
@@ -106,18 +106,18 @@ impl Memory {
         copy
     }
 
-    pub(super) fn put(&self, path: &Path, bytes: Vec<u8>) {
+    pub(crate) fn put(&self, path: &Path, bytes: Vec<u8>) {
         let inode: Inode = Arc::new(Mutex::new(Content { now: bytes.clone(), durable: bytes }));
         let mut disk = self.disk.lock().unwrap();
         disk.names.insert(path.to_owned(), inode.clone());
         disk.durable_names.insert(path.to_owned(), inode);
     }
 
-    pub(super) fn get(&self, path: &Path) -> Option<Vec<u8>> {
+    pub(crate) fn get(&self, path: &Path) -> Option<Vec<u8>> {
         self.disk.lock().unwrap().names.get(path).map(|inode| inode.lock().unwrap().now.clone())
     }
 
-    pub(super) fn delete(&self, path: &Path) {
+    pub(crate) fn delete(&self, path: &Path) {
         let mut disk = self.disk.lock().unwrap();
         disk.names.remove(path);
         disk.durable_names.remove(path);

@@ -1,7 +1,7 @@
 //! Operations, their refusals and their return after a reopen.
 
 mod crash;
-mod memory;
+pub(crate) mod memory;
 
 use std::path::{Path, PathBuf};
 
