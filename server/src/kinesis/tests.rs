@@ -11,6 +11,7 @@ mod writing;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use kinelog_engine::Engine;
 use kinelog_engine::config::Config;
 use kinelog_engine::device::clock::ManualClock;
@@ -23,6 +24,7 @@ use super::{Operation, resume_transitions};
 use crate::aws::Encoding;
 use crate::aws::exception::{Exception, Kind};
 use crate::aws::sigv4::{self, Principal};
+use crate::aws::value::Value;
 use crate::throttle::Limits;
 
 /// 2025-12-03 18:48:54.250 UTC.
@@ -49,7 +51,8 @@ impl World {
 
     async fn open(disk: &SimulatedDisk, clock: &Arc<ManualClock>, limits: Limits) -> Context {
         let clock = Arc::clone(clock);
-        let engine = Engine::open(Config::new("/store"), disk.device(clock)).await.unwrap();
+        let config = Config { log_file_bytes: 1 << 20, ..Config::new("/store") };
+        let engine = Engine::open(config, disk.device(clock)).await.unwrap();
         let account = ACCOUNT.to_owned();
         let settings =
             Settings { account, transition_ms: TRANSITION_MS, limits, shard_quota: None };
@@ -94,6 +97,39 @@ impl World {
             return Ok(Json::Null);
         }
         Ok(serde_json::from_slice(&answer).unwrap())
+    }
+
+    /// Runs with a CBOR body as parsed, so that large data is not spelled out in between.
+    async fn run_cbor(&self, operation: Operation, body: Value<'_>) -> Result<Bytes, Exception> {
+        operation.run(&self.context, &self.principal, Encoding::Cbor, body).await
+    }
+
+    /// Puts records of so many bytes each in one call, all with the key `k`.
+    async fn put_large(&self, sizes: &[usize]) -> Result<Bytes, Exception> {
+        let records = sizes.iter().map(|&bytes| {
+            Value::Map(vec![
+                ("Data".into(), Value::Bytes(vec![0; bytes].into())),
+                ("PartitionKey".into(), Value::Text("k".into())),
+            ])
+        });
+        let records = Value::List(records.collect());
+        let stream = Value::Text("s".into());
+        let body = Value::Map(vec![("StreamName".into(), stream), ("Records".into(), records)]);
+        self.run_cbor(Operation::PutRecords, body).await
+    }
+
+    /// Lengths of the records read, and the next iterator.
+    async fn read_large(&self, iterator: &str) -> (Vec<usize>, String) {
+        let body = Value::Map(vec![("ShardIterator".into(), Value::Text(iterator.into()))]);
+        let answer = self.run_cbor(Operation::GetRecords, body).await.unwrap();
+        let answer = crate::aws::cbor::parse(&answer).unwrap();
+        let Value::List(records) = member(&answer, "Records") else { panic!() };
+        let bytes = |record| match member(record, "Data") {
+            Value::Bytes(data) => data.len(),
+            other => panic!("{other:?}"),
+        };
+        let Value::Text(next) = member(&answer, "NextShardIterator") else { panic!() };
+        (records.iter().map(bytes).collect(), next.clone().into_owned())
     }
 
     /// Runs what must succeed.
@@ -160,6 +196,11 @@ fn principal(access_key: &str, region: &str) -> Principal {
         .into_parts()
         .0;
     sigv4::authenticate(&head, NOW.seconds(), 300).unwrap()
+}
+
+fn member<'v, 'a>(map: &'v Value<'a>, name: &str) -> &'v Value<'a> {
+    let Value::Map(members) = map else { panic!("{map:?}") };
+    &members.iter().find(|(member, _)| member == name).unwrap().1
 }
 
 fn base64(bytes: &[u8]) -> String {

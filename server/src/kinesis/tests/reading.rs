@@ -107,13 +107,12 @@ async fn a_reader_behind_is_told_how_far() {
 #[tokio::test]
 async fn an_answer_carries_at_most_ten_mib() {
     let world = World::with_stream(1).await;
-    for _ in 0..11 {
-        world.put("k", &"x".repeat(MIB)).await;
-    }
+    world.put_large(&[MIB - 1; 6]).await.unwrap();
+    world.put_large(&[MIB - 1, MIB - 1, MIB - 1, MIB - 1, 0, 0]).await.unwrap();
     let iterator = world.iterator("0", "TRIM_HORIZON", json!({})).await;
-    let read = world.read(&iterator).await;
-    assert_eq!(data(&read).len(), 9, "keys count too");
-    assert_eq!(data(&world.read(next(&read)).await).len(), 2);
+    let (read, next) = world.read_large(&iterator).await;
+    assert_eq!(read, [MIB - 1; 10], "data and keys together make 10 MiB");
+    assert_eq!(world.read_large(&next).await.0, [0, 0]);
 }
 
 #[tokio::test]
@@ -294,9 +293,9 @@ async fn a_shard_is_read_five_times_a_second() {
 async fn a_large_answer_blocks_its_shard() {
     let world = World::new(Limits::AWS).await;
     world.create(json!({"StreamName": "s", "ShardCount": 1, "MaxRecordSizeInKiB": 10_240})).await;
-    world.put("k", &"x".repeat(10 * MIB - 1)).await;
+    world.put_large(&[10 * MIB - 1]).await.unwrap();
     let iterator = world.iterator("0", "TRIM_HORIZON", json!({})).await;
-    world.read(&iterator).await;
+    assert_eq!(world.read_large(&iterator).await.0, [10 * MIB - 1]);
     world.clock.advance_ms(4999);
     let text =
         "Rate exceeded for shard shardId-000000000000 in stream s under account 123456789012.";
@@ -304,7 +303,7 @@ async fn a_large_answer_blocks_its_shard() {
     let kind = Kind::ProvisionedThroughputExceeded;
     world.refused(Operation::GetRecords, body, kind, text).await;
     world.clock.advance_ms(1);
-    world.read(&iterator).await;
+    world.read_large(&iterator).await;
 }
 
 #[tokio::test]

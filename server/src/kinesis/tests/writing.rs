@@ -12,10 +12,9 @@ fn number(answer: &Json) -> SequenceNumber {
     number
 }
 
-/// Of `count` records with this much data each, all with one key.
-fn records(count: usize, bytes: usize) -> Json {
-    let data = base64(&vec![0; bytes]);
-    let record = json!({"Data": data, "PartitionKey": "k"});
+/// A body of `count` empty records with one key.
+fn records(count: usize) -> Json {
+    let record = json!({"Data": "", "PartitionKey": "k"});
     json!({"StreamName": "s", "Records": vec![record; count]})
 }
 
@@ -128,47 +127,31 @@ async fn ordering_numbers_must_be_possible() {
 #[tokio::test]
 async fn a_record_may_be_as_long_as_its_stream_allows() {
     let world = World::with_stream(1).await;
+    world.put_large(&[1_048_576]).await.unwrap();
     let text = "1 validation error detected: Value at 'data' failed to satisfy constraint: \
                 Member must have length less than or equal to 1048576";
-    let body =
-        |bytes| json!({"StreamName": "s", "PartitionKey": "k", "Data": base64(&vec![0; bytes])});
-    world.ok(Operation::PutRecord, body(1_048_576)).await;
-    world.refused(Operation::PutRecord, body(1_048_577), Kind::Validation, text).await;
-    let long = base64(&vec![0; 1_048_577]);
-    let records = json!([
-        {"Data": "", "PartitionKey": "k"},
-        {"Data": long, "PartitionKey": "k"},
-        {"Data": "", "PartitionKey": "k"},
-        {"Data": long, "PartitionKey": "k"},
-    ]);
+    let data = base64(&vec![0; 1_048_577]);
+    let body = json!({"StreamName": "s", "PartitionKey": "k", "Data": data});
+    world.refused(Operation::PutRecord, body, Kind::Validation, text).await;
     let text = "2 validation errors detected: \
                 Value at 'records.2.member.data' failed to satisfy constraint: \
                 Member must have length less than or equal to 1048576; \
                 Value at 'records.4.member.data' failed to satisfy constraint: \
                 Member must have length less than or equal to 1048576";
-    let body = json!({"StreamName": "s", "Records": records});
-    world.refused(Operation::PutRecords, body, Kind::Validation, text).await;
-}
-
-#[tokio::test]
-async fn a_stream_of_long_records_takes_them() {
-    let world = World::new(Limits::OFF).await;
-    world.create(json!({"StreamName": "s", "ShardCount": 1, "MaxRecordSizeInKiB": 10_240})).await;
-    let answer = world.put("k", &"x".repeat(10 << 20)).await;
-    let iterator = world.iterator("0", "TRIM_HORIZON", json!({})).await;
-    let read = world.read(&iterator).await;
-    assert_eq!(read["Records"][0]["SequenceNumber"], answer["SequenceNumber"]);
-    assert_eq!(read["Records"][0]["Data"].as_str().unwrap().len(), (10usize << 20).div_ceil(3) * 4);
+    let refused = world.put_large(&[0, 1_048_577, 0, 1_048_577]).await.unwrap_err();
+    assert_eq!(refused, Exception::new(Kind::Validation, text));
 }
 
 #[tokio::test]
 async fn a_call_carries_ten_mib_of_data_and_keys() {
     let world = World::new(Limits::OFF).await;
     world.create(json!({"StreamName": "s", "ShardCount": 1, "MaxRecordSizeInKiB": 10_240})).await;
-    let body = |bytes: usize| records(2, bytes);
-    world.ok(Operation::PutRecords, body((5 << 20) - 1)).await;
+    world.put_large(&[(10 << 20) - 2, 0]).await.unwrap();
+    let refused = world.put_large(&[(10 << 20) - 1, 0]).await.unwrap_err();
     let text = "Records size exceeds 10 MB limit";
-    world.refused(Operation::PutRecords, body(5 << 20), Kind::InvalidArgument, text).await;
+    assert_eq!(refused, Exception::new(Kind::InvalidArgument, text));
+    let iterator = world.iterator("0", "TRIM_HORIZON", json!({})).await;
+    assert_eq!(world.read_large(&iterator).await.0, [(10 << 20) - 2, 0]);
 }
 
 #[tokio::test]
@@ -206,11 +189,11 @@ async fn records_beyond_the_rate_of_a_shard_fail_one_by_one() {
     let world = World::new(Limits::AWS).await;
     world.create(json!({"StreamName": "s", "ShardCount": 1})).await;
     for _ in 0..2 {
-        let answer = world.ok(Operation::PutRecords, records(500, 0)).await;
+        let answer = world.ok(Operation::PutRecords, records(500)).await;
         assert_eq!(answer["FailedRecordCount"], 0);
     }
     world.clock.advance_ms(2);
-    let answer = world.ok(Operation::PutRecords, records(4, 0)).await;
+    let answer = world.ok(Operation::PutRecords, records(4)).await;
     assert_eq!(answer["FailedRecordCount"], 2);
     let text =
         "Rate exceeded for shard shardId-000000000000 in stream s under account 123456789012.";
@@ -218,7 +201,7 @@ async fn records_beyond_the_rate_of_a_shard_fail_one_by_one() {
         json!({"ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": text});
     assert_eq!((&answer["Records"][2], &answer["Records"][3]), (&failed, &failed));
     assert!(answer["Records"][1]["SequenceNumber"].is_string());
-    let answer = world.ok(Operation::PutRecords, records(3, 0)).await;
+    let answer = world.ok(Operation::PutRecords, records(3)).await;
     assert_eq!(answer["FailedRecordCount"], 3, "a call without any success is still an answer");
     let body = json!({"StreamName": "s", "Data": "", "PartitionKey": "k"});
     let kind = Kind::ProvisionedThroughputExceeded;
@@ -231,7 +214,7 @@ async fn records_beyond_the_rate_of_a_shard_fail_one_by_one() {
 async fn a_dry_run_stores_nothing() {
     let world = World::with_stream(1).await;
     let text = "The request would have succeeded, but the DryRun parameter was set.";
-    let mut body = records(1, 1);
+    let mut body = records(1);
     body["DryRun"] = json!(true);
     world.refused(Operation::PutRecords, body.clone(), Kind::DryRunOperation, text).await;
     let body = json!({"StreamName": "s", "Data": "", "PartitionKey": "k", "DryRun": true});
