@@ -35,6 +35,7 @@ pub struct Catalog {
 
 struct Inner {
     device: Device,
+    store: StoreId,
     state: RwLock<State>,
     writer: Mutex<Writer>,
 }
@@ -72,10 +73,16 @@ impl Catalog {
         let (journal, state, report) = journal::open(device, directory, store, fresh).await?;
         let inner = Inner {
             device: device.clone(),
+            store,
             state: RwLock::new(state),
             writer: Mutex::new(Writer { journal, stopped: None }),
         };
         Ok((Self { inner: Arc::new(inner) }, report))
+    }
+
+    /// Identity of the store it belongs to.
+    pub fn store(&self) -> StoreId {
+        self.inner.store
     }
 
     /// The stream of this key.

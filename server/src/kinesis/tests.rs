@@ -1,1 +1,218 @@
-//! Operations against a small engine in this process.
+//! Operations run against a small engine in this process, on a disk in memory and a clock that is
+//! moved by hand. Every row of the service's error texts that these operations can give is compared
+//! by type and exact text.
+
+mod addressing;
+mod creating;
+mod listing;
+mod reading;
+mod states;
+mod writing;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kinelog_engine::Engine;
+use kinelog_engine::config::Config;
+use kinelog_engine::device::clock::ManualClock;
+use kinelog_engine::device::simulated::SimulatedDisk;
+use kinelog_engine::types::{NewShard, Reshard, ShardIndex, Stream, StreamKey, Timestamp};
+use serde_json::{Value as Json, json};
+
+use super::context::{Context, Settings};
+use super::{Operation, resume_transitions};
+use crate::aws::Encoding;
+use crate::aws::exception::{Exception, Kind};
+use crate::aws::sigv4::{self, Principal};
+use crate::aws::value::Value;
+use crate::throttle::Limits;
+
+/// 2025-12-03 18:48:54.250 UTC.
+const NOW: Timestamp = Timestamp(1_764_787_734_250);
+const ACCOUNT: &str = "123456789012";
+const REGION: &str = "us-east-1";
+/// Longer than any test waits: only the moved clock completes transitions.
+const TRANSITION_MS: u64 = 3_600_000;
+
+/// A service with one caller.
+struct World {
+    context: Context,
+    clock: Arc<ManualClock>,
+    disk: SimulatedDisk,
+    principal: Principal,
+}
+
+impl World {
+    async fn new(limits: Limits) -> Self {
+        let (clock, disk) = (Arc::new(ManualClock::new(NOW)), SimulatedDisk::new(1));
+        let context = Self::open(&disk, &clock, limits).await;
+        Self { context, clock, disk, principal: principal("AKID", REGION) }
+    }
+
+    async fn open(disk: &SimulatedDisk, clock: &Arc<ManualClock>, limits: Limits) -> Context {
+        let clock = Arc::clone(clock);
+        let config = Config { log_file_bytes: 1 << 20, ..Config::new("/store") };
+        let engine = Engine::open(config, disk.device(clock)).await.unwrap();
+        let account = ACCOUNT.to_owned();
+        let settings =
+            Settings { account, transition_ms: TRANSITION_MS, limits, shard_quota: None };
+        Context::new(engine, settings)
+    }
+
+    /// Without limits and with the active stream `s` of so many shards.
+    async fn with_stream(shards: u32) -> Self {
+        let world = Self::new(Limits::OFF).await;
+        world.create(json!({"StreamName": "s", "ShardCount": shards})).await;
+        world
+    }
+
+    /// Creates a stream and makes it active.
+    async fn create(&self, body: Json) {
+        self.run(Operation::CreateStream, body).await.unwrap();
+        self.clock.advance_ms(TRANSITION_MS);
+    }
+
+    /// Closes the store and opens it again.
+    async fn restart(&mut self) {
+        let limits = self.context.settings().limits;
+        self.context.engine.close().await;
+        self.context = Self::open(&self.disk, &self.clock, limits).await;
+        resume_transitions(&self.context);
+    }
+
+    async fn run(&self, operation: Operation, body: Json) -> Result<Json, Exception> {
+        self.run_as(&self.principal, operation, body).await
+    }
+
+    async fn run_as(
+        &self,
+        principal: &Principal,
+        operation: Operation,
+        body: Json,
+    ) -> Result<Json, Exception> {
+        let body = body.to_string();
+        let value = crate::aws::json::parse(body.as_bytes()).unwrap();
+        let answer = operation.run(&self.context, principal, Encoding::Json, value).await?;
+        if answer.is_empty() {
+            return Ok(Json::Null);
+        }
+        Ok(serde_json::from_slice(&answer).unwrap())
+    }
+
+    /// Runs with a CBOR body as parsed, so that large data is not spelled out in between.
+    async fn run_cbor(&self, operation: Operation, body: Value<'_>) -> Result<Bytes, Exception> {
+        operation.run(&self.context, &self.principal, Encoding::Cbor, body).await
+    }
+
+    /// Puts records of so many bytes each in one call, all with the key `k`.
+    async fn put_large(&self, sizes: &[usize]) -> Result<Bytes, Exception> {
+        let records = sizes.iter().map(|&bytes| {
+            Value::Map(vec![
+                ("Data".into(), Value::Bytes(vec![0; bytes].into())),
+                ("PartitionKey".into(), Value::Text("k".into())),
+            ])
+        });
+        let records = Value::List(records.collect());
+        let stream = Value::Text("s".into());
+        let body = Value::Map(vec![("StreamName".into(), stream), ("Records".into(), records)]);
+        self.run_cbor(Operation::PutRecords, body).await
+    }
+
+    /// Lengths of the records read, and the next iterator.
+    async fn read_large(&self, iterator: &str) -> (Vec<usize>, String) {
+        let body = Value::Map(vec![("ShardIterator".into(), Value::Text(iterator.into()))]);
+        let answer = self.run_cbor(Operation::GetRecords, body).await.unwrap();
+        let answer = crate::aws::cbor::parse(&answer).unwrap();
+        let Value::List(records) = member(&answer, "Records") else { panic!() };
+        let bytes = |record| match member(record, "Data") {
+            Value::Bytes(data) => data.len(),
+            other => panic!("{other:?}"),
+        };
+        let Value::Text(next) = member(&answer, "NextShardIterator") else { panic!() };
+        (records.iter().map(bytes).collect(), next.clone().into_owned())
+    }
+
+    /// Runs what must succeed.
+    async fn ok(&self, operation: Operation, body: Json) -> Json {
+        self.run(operation, body).await.unwrap()
+    }
+
+    /// Runs what must be refused, with this type and text.
+    async fn refused(&self, operation: Operation, body: Json, kind: Kind, message: &str) {
+        let refused = self.run(operation, body.clone()).await.expect_err(&body.to_string());
+        assert_eq!((refused.kind, refused.message.as_deref()), (kind, Some(message)), "{body}");
+    }
+
+    async fn put(&self, key: &str, data: &str) -> Json {
+        let body = json!({"StreamName": "s", "PartitionKey": key, "Data": base64(data.as_bytes())});
+        self.ok(Operation::PutRecord, body).await
+    }
+
+    /// An iterator of stream `s`; `more` adds members.
+    async fn iterator(&self, shard: &str, kind: &str, more: Json) -> String {
+        let mut body = json!({"StreamName": "s", "ShardId": shard, "ShardIteratorType": kind});
+        body.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
+        let answer = self.ok(Operation::GetShardIterator, body).await;
+        answer["ShardIterator"].as_str().unwrap().to_owned()
+    }
+
+    async fn read(&self, iterator: &str) -> Json {
+        self.ok(Operation::GetRecords, json!({"ShardIterator": iterator})).await
+    }
+
+    fn stream(&self) -> Arc<Stream> {
+        let namespace = format!("{ACCOUNT}/{REGION}");
+        self.context.engine.stream(&StreamKey { namespace, name: "s".to_owned() }).unwrap()
+    }
+
+    /// Splits shard 0 of stream `s`, as long as no operation does.
+    async fn split(&self) {
+        let stream = self.stream();
+        let range = stream.shard(ShardIndex(0)).unwrap().range;
+        let middle = range.start + (range.end - range.start) / 2;
+        let closed_at = self.context.engine.now();
+        let child = |start, end| NewShard {
+            range: kinelog_engine::types::HashKeyRange { start, end },
+            created_seconds: closed_at.seconds() + 1,
+            parents: vec![ShardIndex(0)],
+        };
+        let open = vec![child(range.start, middle), child(middle + 1, range.end)];
+        let reshard = Reshard { close: vec![ShardIndex(0)], open };
+        self.context.engine.reshard(stream.id, reshard, closed_at, Vec::new()).await.unwrap();
+    }
+}
+
+/// A caller as the front end lets it through.
+fn principal(access_key: &str, region: &str) -> Principal {
+    let authorization = format!(
+        "AWS4-HMAC-SHA256 Credential={access_key}/20251203/{region}/kinesis/aws4_request, \
+         SignedHeaders=host, Signature=00"
+    );
+    let head = hyper::Request::post("/")
+        .header("authorization", authorization)
+        .header("x-amz-date", "20251203T184854Z")
+        .body(())
+        .unwrap()
+        .into_parts()
+        .0;
+    sigv4::authenticate(&head, NOW.seconds(), 300).unwrap()
+}
+
+fn member<'v, 'a>(map: &'v Value<'a>, name: &str) -> &'v Value<'a> {
+    let Value::Map(members) = map else { panic!("{map:?}") };
+    &members.iter().find(|(member, _)| member == name).unwrap().1
+}
+
+fn base64(bytes: &[u8]) -> String {
+    base64_simd::STANDARD.encode_to_string(bytes)
+}
+
+/// Texts of a list in an answer, by member of its entries.
+fn texts(list: &Json, member: &str) -> Vec<String> {
+    let entries = list.as_array().unwrap().iter();
+    entries.map(|entry| entry[member].as_str().unwrap().to_owned()).collect()
+}
+
+fn arn(name: &str) -> String {
+    format!("arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/{name}")
+}
