@@ -64,7 +64,7 @@ fn encoded_batch() -> (batch::Header, Vec<u8>) {
         shard: SHARD,
         salt: batch::salt(SEGMENT, 4096),
     };
-    let mut out = vec![0; batch::frame_bytes(entries.len(), bytes.len())];
+    let mut out = vec![0xff; batch::frame_bytes(entries.len(), bytes.len())];
     let header = batch::encode(&plan, [(&entries[..], &bytes[..])].into_iter(), &mut out);
     (header, out)
 }
