@@ -22,6 +22,7 @@ use super::mapping::Mapping;
 use super::{BoxFuture, DirEntry, File, Files};
 use crate::error::DeviceError;
 pub use log::PosixLog;
+pub(super) use log::run_local;
 use write::write_pieces;
 pub(super) use write::{check_alignment, open_direct, write_fully};
 

@@ -6,8 +6,18 @@
 //! An invalid stretch that nothing later vouches for is the torn tail of a write nobody was told
 //! about. Between the two stands the tail group damaged by a single flipped bit: it is repaired,
 //! since a torn sector does not look like one flipped bit.
+//!
+//! Groups of an earlier use of a recycled file carry another salt and never decode: after the last
+//! group they are a clean end, as zeros are. So is a write of which not even the first sector
+//! landed; `Torn` says that the start of a write was seen. Both are cut, only the report differs.
+//!
+//! The work is bounded by the length of the file: each group is read once, and a later page is
+//! summed only when it claims the very log position that its place in the file gives it.
 
+use crate::format::checksum::{FlippedBit, Salt};
 use crate::format::group::Head;
+use crate::format::{batch, group};
+use crate::limits::PAGE_BYTES;
 use crate::types::StoreId;
 
 /// Where a scan starts: what is known of the group expected there.
@@ -47,7 +57,8 @@ pub enum End {
     Corrupt {
         /// Where it starts.
         offset: u64,
-        /// Offset of the next sound group of this file, if any.
+        /// Offset of the next sound group of this file, if any. `Scan::next` is what to expect
+        /// there: a scan from here with it goes on after the damage.
         resume: Option<u64>,
     },
 }
@@ -60,14 +71,19 @@ pub struct Scan {
     pub groups: Vec<Found>,
     /// How it ended.
     pub end: End,
-    /// What the next file must continue with.
+    /// What the next file must continue with; what stands at `resume` where there is one.
     pub next: Expect,
-    /// Flipped bits repaired in heads.
+    /// Flipped bits repaired in heads, and the one in `flipped`.
     pub repaired_bits: u64,
+    /// The flipped bit in a batch of the last group, by its offset in the file: whoever reads the
+    /// batches of that group flips it back first.
+    pub flipped: Option<FlippedBit>,
 }
 
-/// Scans `file` (all bytes of the log file) from `offset`. `vouched_position` is the durable
-/// position stated by later files, 0 when there is none: everything below it was acknowledged.
+/// Scans `file` (all bytes of the log file) from `offset`. `vouched_position` is the log position
+/// at which a later file takes over, 0 when there is none that holds a sound group: everything
+/// below it is in this file and was acknowledged, and a group of this file at or above it was
+/// written again there and is cut.
 /// A group whose batches are damaged counts as torn only if it is the last one, nothing vouches
 /// for it, and a single flipped bit does not explain the damage.
 pub fn scan(
@@ -78,6 +94,169 @@ pub fn scan(
     expect: Expect,
     vouched_position: u64,
 ) -> Scan {
-    let _ = (file, store, sequence, offset, expect, vouched_position);
-    todo!()
+    let log = Log { file, store, sequence };
+    let mut chain = Chain { offset, next: expect, groups: Vec::new() };
+    let taken_over = if vouched_position == 0 { u64::MAX } else { vouched_position };
+    let stranger = chain.follow(&log, taken_over);
+    let (offset, position) = (chain.offset, chain.next.position);
+    let resume = match stranger {
+        None if position < taken_over => log.vouching_after(offset, position),
+        found => found,
+    };
+    let mut flipped = None;
+    let end = if let Some((resume, head)) = resume {
+        let Head { header, .. } = head;
+        let (number, position) = (header.number, header.position);
+        chain.next = Expect { number, position, previous_crc: None };
+        End::Corrupt { offset, resume: Some(resume) }
+    } else if vouched_position > position {
+        End::Corrupt { offset, resume: None }
+    } else if log.write_was_started(offset, chain.next) {
+        End::Torn { offset }
+    } else if vouched_position == position {
+        End::Clean { offset }
+    } else {
+        match chain.groups.last().map_or(LastGroup::Sound, |last| log.judge(last)) {
+            LastGroup::Sound => End::Clean { offset },
+            LastGroup::OneBit(bit) => {
+                flipped = Some(bit);
+                End::Clean { offset }
+            }
+            LastGroup::Torn => End::Torn { offset: chain.cut_last(expect) },
+        }
+    };
+    let heads = chain.groups.iter().filter(|found| found.head.repaired).count();
+    let repaired_bits = heads as u64 + u64::from(flipped.is_some());
+    Scan { groups: chain.groups, end, next: chain.next, repaired_bits, flipped }
 }
+
+/// A later group that proves an earlier stretch to have been durable, and where it stands.
+type Voucher = (u64, Head);
+
+/// What the bytes of a last group that nothing vouches for say.
+enum LastGroup {
+    Sound,
+    OneBit(FlippedBit),
+    Torn,
+}
+
+/// Groups that follow one another.
+struct Chain {
+    /// Offset after the last one.
+    offset: u64,
+    /// What must stand there.
+    next: Expect,
+    groups: Vec<Found>,
+}
+
+impl Chain {
+    /// Adds groups below the position `taken_over` until there is none. A sound group that does
+    /// not follow the one before it ends the chain too and is returned: something between them is
+    /// missing.
+    fn follow(&mut self, log: &Log<'_>, taken_over: u64) -> Option<Voucher> {
+        while self.next.position < taken_over {
+            let (bytes, salt) = (log.from(self.offset), log.salt(self.offset));
+            let head = group::decode_head(bytes, salt).ok()?;
+            let header = &head.header;
+            let follows = header.number == self.next.number
+                && header.position == self.next.position
+                && self.next.previous_crc.is_none_or(|crc| crc == header.previous_crc);
+            if !follows {
+                return (!head.repaired).then_some((self.offset, head));
+            }
+            let offset = self.offset;
+            self.offset = offset.saturating_add(u64::from(header.bytes));
+            self.next = after(&head);
+            self.groups.push(Found { offset, head });
+        }
+        None
+    }
+
+    /// Takes the last group away again and returns its offset; `first` is what the first group
+    /// was expected to be.
+    fn cut_last(&mut self, first: Expect) -> u64 {
+        if let Some(cut) = self.groups.pop() {
+            self.offset = cut.offset;
+            self.next = self.groups.last().map_or(first, |last| after(&last.head));
+        }
+        self.offset
+    }
+}
+
+/// What the group after this one must be.
+fn after(head: &Head) -> Expect {
+    let header = &head.header;
+    Expect {
+        number: header.number.saturating_add(1),
+        position: header.position.saturating_add(u64::from(header.bytes)),
+        previous_crc: Some(header.crc),
+    }
+}
+
+/// The file being scanned.
+struct Log<'a> {
+    file: &'a [u8],
+    store: StoreId,
+    sequence: u64,
+}
+
+impl<'a> Log<'a> {
+    fn salt(&self, offset: u64) -> Salt {
+        group::salt(self.store, self.sequence, offset)
+    }
+
+    /// The file from `offset` on; nothing when it ends before.
+    fn from(&self, offset: u64) -> &'a [u8] {
+        usize::try_from(offset).ok().and_then(|offset| self.file.get(offset..)).unwrap_or_default()
+    }
+
+    /// The first group on a page after the one at `offset`, where a group of `position` should be,
+    /// that says that more than `position` was durable.
+    fn vouching_after(&self, offset: u64, position: u64) -> Option<Voucher> {
+        let pages = (self.from(offset).len() / PAGE_BYTES) as u64;
+        (1..pages).map(|page| page * PAGE_BYTES as u64).find_map(|distance| {
+            let at = offset + distance;
+            let bytes = self.from(at);
+            if group::claimed_position(bytes) != position.checked_add(distance) {
+                return None;
+            }
+            let head = group::decode_sound_head(bytes, self.salt(at)).ok()?;
+            (head.header.durable_position > position).then_some((at, head))
+        })
+    }
+
+    /// True when the first sector of the expected group is there, though the group is not sound.
+    /// Its header names the CRC of the group before, which it was submitted after: that one was
+    /// durable then.
+    fn write_was_started(&self, offset: u64, expect: Expect) -> bool {
+        let Expect { number, position, previous_crc } = expect;
+        previous_crc.is_some_and(|crc| group::names(self.from(offset), number, position, crc))
+    }
+
+    /// Checks the batches of a group that nothing vouches for.
+    fn judge(&self, last: &Found) -> LastGroup {
+        let bytes = self.from(last.offset);
+        let mut flips = u32::from(last.head.repaired);
+        let mut flipped = None;
+        for (prefix, range) in last.head.batches() {
+            let start = range.start;
+            let salt = batch::salt(prefix.segment, prefix.offset);
+            match bytes.get(range).map(|batch| batch::inspect(batch, salt)) {
+                Some(Ok(None)) => {}
+                Some(Ok(Some(bit))) => {
+                    flips += 1;
+                    let in_file = usize::try_from(last.offset).map(|at| bit.moved_by(at + start));
+                    flipped = in_file.ok();
+                }
+                Some(Err(_)) | None => return LastGroup::Torn,
+            }
+            if flips > 1 {
+                return LastGroup::Torn;
+            }
+        }
+        flipped.map_or(LastGroup::Sound, LastGroup::OneBit)
+    }
+}
+
+#[cfg(test)]
+mod tests;

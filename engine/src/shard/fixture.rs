@@ -1,6 +1,6 @@
 //! For tests: a shard whose log is written as the log thread would write it, on real files.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -22,7 +22,6 @@ use crate::types::{
     Epoch, Ordinal, SegmentId, ShardIndex, ShardUid, StoredRecord, StreamId, Timestamp,
 };
 
-/// Bytes of every group here: one batch, padded.
 const UID: ShardUid = ShardUid(7);
 
 /// One shard and everything around it.
@@ -32,7 +31,7 @@ pub(crate) struct Fixture {
     device: Device,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) shard: Arc<ShardLog>,
-    pub(crate) reader: Reader,
+    pub(crate) reader: Arc<Reader>,
     pub(crate) cache: TailCache,
     /// Every record ever appended.
     pub(crate) model: Vec<StoredRecord>,
@@ -47,9 +46,9 @@ pub(crate) struct Fixture {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
     pub(crate) position: u64,
-    pub(crate) bytes: u64,
+    pub(crate) end_position: u64,
     pub(crate) base: Ordinal,
-    pub(crate) count: u32,
+    pub(crate) end: Ordinal,
 }
 
 struct Active {
@@ -81,7 +80,7 @@ impl Fixture {
         Self {
             _directory: directory,
             shard: new_shard(Ordinal::FIRST, Ordinal::FIRST, Timestamp(0)),
-            reader: Reader::new(&config, &device, Arc::clone(&metrics)),
+            reader: Arc::new(Reader::new(&config, &device, Arc::clone(&metrics))),
             cache: TailCache::new(tail_bytes, Arc::clone(&metrics)),
             config,
             device,
@@ -133,8 +132,9 @@ impl Fixture {
         let header = batch::encode(&plan, [(&entries[..], &stored[..])].into_iter(), &mut frame);
         self.log_position += (frame.len() as u64 + 96).next_multiple_of(4096);
         active.add(&frame, &header);
-        let (bytes, count) = (frame.len() as u64, header.count);
-        self.places.push((Arc::clone(&active.segment), Place { position, bytes, base, count }));
+        let (end_position, end) = (active.position, base.plus(u64::from(header.count)));
+        let place = Place { position, end_position, base, end };
+        self.places.push((Arc::clone(&active.segment), place));
         let batch = Batch::trusted(header, frame.into());
         let admitted = TailBatch { batch, segment: active.segment.id, offset: position };
         self.cache.admit(&self.shard, admitted);
@@ -194,7 +194,7 @@ impl Fixture {
             *index = SparseIndex { entries: Vec::new(), from_position: active.position };
         }
         self.cache = TailCache::new(self.config.tail_cache_bytes_max, Arc::clone(&self.metrics));
-        self.reader = Reader::new(&self.config, &self.device, Arc::clone(&self.metrics));
+        self.forget_reads();
     }
 
     /// Retention: the first `count` sealed segments go.
@@ -217,18 +217,24 @@ impl Fixture {
         let file = self.device.files.open(&segment.path).await.unwrap();
         let byte = file.read(position, 1).await.unwrap()[0] ^ mask;
         file.write(position, vec![vec![byte].into()]).await.unwrap();
-        self.reader = Reader::new(&self.config, &self.device, Arc::clone(&self.metrics));
+        self.forget_reads();
     }
 
     /// Cuts a segment's file, or removes it.
-    pub(crate) async fn cut(&mut self, path: &PathBuf, len: Option<usize>) {
+    pub(crate) async fn cut(&mut self, path: &Path, len: Option<usize>) {
         let files = &self.device.files;
         let kept = files.open_read(path).await.unwrap().read(0, len.unwrap_or(0)).await.unwrap();
         files.remove(path).await.unwrap();
         if len.is_some() {
             files.create(path).await.unwrap().write(0, vec![kept]).await.unwrap();
         }
-        self.reader = Reader::new(&self.config, &self.device, Arc::clone(&self.metrics));
+        self.forget_reads();
+    }
+
+    /// A new reader: nothing is mapped, nothing is known to be sound.
+    fn forget_reads(&mut self) {
+        let reader = Reader::new(&self.config, &self.device, Arc::clone(&self.metrics));
+        self.reader = Arc::new(reader);
     }
 
     async fn roll_if_none(&mut self, arrival: Timestamp) {

@@ -119,3 +119,28 @@ impl DurableFile {
 fn is_unknown_flag(error: &io::Error) -> bool {
     Errno::from_io_error(error).is_some_and(|code| code == Errno::OPNOTSUPP || code == Errno::NOSYS)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::aligned::GroupBuffer;
+
+    #[test]
+    fn a_kernel_without_the_flag_gets_a_sync_after_each_write() {
+        for flag_refused in [false, true] {
+            let named = tempfile::NamedTempFile::new().unwrap();
+            named.as_file().set_len(8192).unwrap();
+            let file = open_direct(named.path()).unwrap();
+            let file = DurableFile { file, flag_refused: flag_refused.into() };
+            let mut group = GroupBuffer::zeroed(4096);
+            group.as_mut_slice().fill(3);
+            file.write(4096, group.as_slice()).unwrap();
+            let mut found = Vec::new();
+            io::Read::read_to_end(&mut named.as_file(), &mut found).unwrap();
+            assert_eq!(found, [[0; 4096], [3; 4096]].concat());
+        }
+        let refused = [Errno::OPNOTSUPP, Errno::NOSYS].map(io::Error::from);
+        assert!(refused.iter().all(is_unknown_flag));
+        assert!(![Errno::IO, Errno::INVAL].map(io::Error::from).iter().any(is_unknown_flag));
+    }
+}

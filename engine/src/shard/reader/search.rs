@@ -46,7 +46,7 @@ impl Reader {
             segments[first.saturating_sub(1)..].to_vec()
         };
         let Some(last) = self.last_before(&segments, at).await? else {
-            return Ok(segments.first().map_or(until, |segment| segment.base.min(until)));
+            return Ok(kept);
         };
         let until = segments.get(last + 1).map_or(until, |next| next.base.min(until));
         self.search_segment(&segments[last], at, until).await

@@ -1,13 +1,15 @@
 //! Reads against a plain list of records, over all places a record may be in.
 
+mod damage;
+
 use std::sync::Arc;
 
 use proptest::prelude::*;
 
+use super::{Halt, is_stale};
 use crate::error::ReadError;
-use crate::segment::Segment;
 use crate::shard::fixture::Fixture;
-use crate::types::{Ordinal, ReadLimit, ReadResult, StoredRecord, Timestamp};
+use crate::types::{Ordinal, ReadLimit, StoredRecord, Timestamp};
 
 const ALL: ReadLimit = ReadLimit { records: 100_000, bytes: usize::MAX };
 const NO_HORIZON: Timestamp = Timestamp(0);
@@ -128,4 +130,185 @@ proptest! {
             assert!(fixture.metrics.mapped_segments.get() <= 2);
         });
     }
+}
+
+#[test]
+fn a_read_past_the_end_returns_nothing_and_keeps_its_place() {
+    block_on(async {
+        let mut fixture = Fixture::new(1 << 20, 2).await;
+        fixture.append(&[10, 10], Timestamp(5)).await;
+        let past = Ordinal(9);
+        let read = fixture.reader.read(&fixture.shard, past, NO_HORIZON, ALL).await.unwrap();
+        assert_eq!((read.records.len(), read.next, read.next_arrival), (0, past, None));
+        assert!(!read.at_end);
+    });
+}
+
+#[test]
+fn only_the_end_of_a_closed_shard_is_its_end() {
+    block_on(async {
+        let mut fixture = Fixture::new(1 << 20, 2).await;
+        fixture.append(&[10, 10], Timestamp(5)).await;
+        fixture.shard.close();
+        let one = ReadLimit { records: 1, bytes: 1000 };
+        let read = fixture.reader.read(&fixture.shard, Ordinal(1), NO_HORIZON, one).await.unwrap();
+        assert_eq!((read.at_end, read.next_arrival), (false, Some(Timestamp(5))));
+        let read = fixture.reader.read(&fixture.shard, Ordinal(2), NO_HORIZON, one).await.unwrap();
+        assert_eq!((read.at_end, read.next_arrival, read.next), (true, None, Ordinal(3)));
+    });
+}
+
+#[test]
+fn a_shard_that_is_gone_is_not_read() {
+    block_on(async {
+        let mut fixture = Fixture::new(1 << 20, 2).await;
+        fixture.append(&[10], Timestamp(5)).await;
+        fixture.shard.remove();
+        let read = fixture.reader.read(&fixture.shard, Ordinal(1), NO_HORIZON, ALL).await;
+        assert!(matches!(read, Err(ReadError::ShardGone)));
+        let found = fixture.reader.ordinal_at(&fixture.shard, NO_HORIZON).await;
+        assert!(matches!(found, Err(ReadError::ShardGone)));
+    });
+}
+
+#[test]
+fn records_not_durable_yet_are_not_read_although_the_tail_holds_them() {
+    block_on(async {
+        let mut fixture = Fixture::new(1 << 20, 2).await;
+        fixture.append(&[10, 10], Timestamp(5)).await;
+        fixture.append(&[10, 10], Timestamp(6)).await;
+        fixture.shard.advance(Ordinal(4), Timestamp(6)); // Back to the middle of the second batch.
+        let read = fixture.reader.read(&fixture.shard, Ordinal(1), NO_HORIZON, ALL).await.unwrap();
+        assert_eq!((read.records.len(), read.next, read.next_arrival), (3, Ordinal(4), None));
+    });
+}
+
+#[test]
+fn a_follower_wakes_for_records_for_the_close_and_for_the_end_of_the_shard() {
+    block_on(async {
+        let fixture = Fixture::new(1 << 20, 2).await;
+        let (reader, shard) = (&fixture.reader, &fixture.shard);
+        let first = reader.follow(shard, Ordinal(1));
+        tokio::join!(first, async { shard.advance(Ordinal(2), Timestamp(1)) });
+        reader.follow(shard, Ordinal(1)).await;
+        let close = async {
+            shard.advance(Ordinal(3), Timestamp(1)); // Not what the follower waits for.
+            tokio::task::yield_now().await;
+            assert!(!shard.is_closed());
+            shard.close();
+        };
+        tokio::join!(reader.follow(shard, Ordinal(3)), close);
+    });
+}
+
+#[test]
+fn a_slice_outlives_the_segment_it_came_from() {
+    block_on(async {
+        let mut fixture = Fixture::new(0, 2).await;
+        fixture.append(&[5000], Timestamp(5)).await;
+        fixture.seal().await;
+        fixture.append(&[10], Timestamp(6)).await;
+        fixture.copy().await;
+        let read = fixture.reader.read(&fixture.shard, Ordinal(1), NO_HORIZON, ALL).await.unwrap();
+        assert_eq!(fixture.metrics.mapped_segments.get(), 1);
+        fixture.expire(1).await;
+        assert_eq!(fixture.metrics.mapped_segments.get(), 0);
+        assert_eq!(read.records, fixture.model);
+        let again = fixture.reader.read(&fixture.shard, Ordinal(1), NO_HORIZON, ALL).await.unwrap();
+        assert_eq!(again.records[..], fixture.model[1..]);
+    });
+}
+
+#[test]
+fn what_retention_has_removed_meanwhile_is_no_damage() {
+    block_on(async {
+        let mut fixture = Fixture::new(0, 2).await;
+        fixture.append(&[10], Timestamp(5)).await;
+        fixture.seal().await;
+        fixture.append(&[10], Timestamp(6)).await;
+        let shard = Arc::clone(&fixture.shard);
+        let segment = Some(Arc::clone(&fixture.places[0].0));
+        let halt = Halt::Damaged { until: Ordinal(2), segment };
+        assert!(!is_stale(&shard, Ordinal(1), &halt));
+        shard.trim(Ordinal(2));
+        assert!(is_stale(&shard, Ordinal(1), &halt));
+        assert!(!is_stale(&shard, Ordinal(2), &halt));
+        shard.segments.write().unwrap().remove(0);
+        assert!(is_stale(&shard, Ordinal(2), &halt));
+    });
+}
+
+#[test]
+fn a_late_index_is_completed_once_for_all_readers() {
+    block_on(async {
+        let mut fixture = Fixture::new(0, 2).await;
+        for i in 0..20 {
+            fixture.append(&[9000, 10], Timestamp(i)).await;
+        }
+        fixture.copy().await;
+        let index = |fixture: &Fixture| match &*fixture.places[0].0.state.lock().unwrap() {
+            crate::segment::SegmentState::Active { index, .. } => index.clone(),
+            crate::segment::SegmentState::Sealed => panic!("never sealed"),
+        };
+        let whole = index(&fixture);
+        assert!(whole.entries.len() > 3);
+        fixture.restart().await;
+        assert!(index(&fixture).entries.is_empty());
+        fixture.reader.read(&fixture.shard, Ordinal(30), NO_HORIZON, ALL).await.unwrap();
+        assert_eq!(index(&fixture), whole);
+    });
+}
+
+/// Reads everything from the first record on, following, and checks each record.
+async fn drain(fixture: &(Arc<super::Reader>, Arc<crate::shard::ShardLog>), limit: ReadLimit) {
+    let (reader, shard) = fixture;
+    let mut next = Ordinal::FIRST;
+    loop {
+        let read = reader.read(shard, next, NO_HORIZON, limit).await.unwrap();
+        if let Some(first) = read.records.first() {
+            // Retention may have overtaken this reader, nothing else may be missing.
+            assert!(first.ordinal == next || first.ordinal <= shard.first_kept());
+            next = first.ordinal;
+        }
+        for record in &read.records {
+            assert_eq!(record.ordinal, next);
+            assert!(record.data.iter().all(|byte| u64::from(*byte) == next.0 % 251));
+            next = next.plus(1);
+        }
+        assert_eq!(read.next.max(next), read.next);
+        next = read.next;
+        if read.at_end {
+            return;
+        }
+        reader.follow(shard, next).await;
+    }
+}
+
+#[test]
+fn readers_miss_nothing_while_the_log_moves_under_them() {
+    block_on(async {
+        let mut fixture = Fixture::new(30_000, 2).await;
+        let shared = (Arc::clone(&fixture.reader), Arc::clone(&fixture.shard));
+        let readers: Vec<_> = [(1, 100), (7, 4000), (500, 1 << 20)]
+            .into_iter()
+            .map(|(records, bytes)| {
+                let shared = shared.clone();
+                std::thread::spawn(move || block_on(drain(&shared, ReadLimit { records, bytes })))
+            })
+            .collect();
+        for i in 0..400_u64 {
+            let len = usize::try_from(i % 13 * 300).unwrap();
+            fixture.append(&[len, 10, len], Timestamp(i)).await;
+            match i % 20 {
+                3 | 9 | 15 => fixture.copy().await,
+                19 => fixture.seal().await,
+                10 if i > 200 => fixture.expire(1).await,
+                _ => {}
+            }
+        }
+        fixture.shard.close();
+        for reader in readers {
+            reader.join().unwrap();
+        }
+    });
 }

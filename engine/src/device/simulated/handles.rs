@@ -1,0 +1,320 @@
+//! The device traits over a simulated disk.
+
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+
+use super::content::Content;
+use super::names::Entry;
+use super::{Fault, Operation, SimulatedDisk, State, lock};
+use crate::device::mapping::Mapping;
+use crate::device::posix::{check_alignment, run_local};
+use crate::device::{
+    BoxFuture, DirEntry, File, Files, LocalBoxFuture, LogDevice, LogFile, LogMain, LogRuntime,
+};
+use crate::error::DeviceError;
+
+#[derive(Debug)]
+pub(super) struct SimulatedFiles(pub(super) SimulatedDisk);
+
+impl SimulatedFiles {
+    fn open_with(
+        &self,
+        path: &Path,
+        writable: bool,
+    ) -> BoxFuture<Result<Arc<dyn File>, DeviceError>> {
+        let (disk, owned) = (self.0.clone(), path.to_path_buf());
+        self.0.simple_call(Operation::Open, path, move |state| {
+            let content = state.names.file(&owned)?;
+            Ok(Arc::new(SimulatedFile { disk, path: owned, content, writable }) as Arc<dyn File>)
+        })
+    }
+
+    /// A sync of files: covers what was written before it began.
+    fn sync(
+        &self,
+        dir: &Path,
+        apply: fn(&mut State, &Path, u64),
+        operation: Operation,
+    ) -> BoxFuture<Result<(), DeviceError>> {
+        let owned = dir.to_path_buf();
+        let begin = |state: &mut State, fault: Option<Fault>| Ok((state.stamp, fault));
+        self.0.call(operation, dir, begin, move |state, (stamp, fault)| {
+            state.names.expect_directory(&owned)?;
+            match fault {
+                None => apply(state, &owned, stamp),
+                Some(fault) => {
+                    if fault == Fault::LosePages && operation == Operation::SyncAllFiles {
+                        state.names.all_files().iter().for_each(|file| lock(file).lose_unsynced());
+                    }
+                    return Err(fault.error());
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Files for SimulatedFiles {
+    fn create_dir_all(&self, path: &Path) -> BoxFuture<Result<(), DeviceError>> {
+        let owned = path.to_path_buf();
+        self.0.simple_call(Operation::CreateDirectory, path, move |state| {
+            let mut missing = Vec::new();
+            for above in owned.ancestors() {
+                match state.names.expect_directory(above) {
+                    Ok(()) => break,
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => missing.push(above),
+                    Err(error) => return Err(error),
+                }
+            }
+            for above in missing.into_iter().rev() {
+                let set = (above.to_path_buf(), Some(Entry::Directory));
+                state.names.change(&mut state.stamp, vec![set]);
+            }
+            Ok(())
+        })
+    }
+
+    fn list(&self, dir: &Path) -> BoxFuture<Result<Vec<DirEntry>, DeviceError>> {
+        let owned = dir.to_path_buf();
+        self.0.simple_call(Operation::List, dir, move |state| {
+            state.names.expect_directory(&owned)?;
+            let below = state.names.now().iter().filter(|(path, _)| path.parent() == Some(&owned));
+            let files = below.filter_map(|(path, entry)| match entry {
+                Entry::File(content) => {
+                    let name = path.file_name()?.to_string_lossy().into_owned();
+                    Some(DirEntry { name, bytes: lock(content).now().len() as u64 })
+                }
+                Entry::Directory => None,
+            });
+            Ok(files.collect())
+        })
+    }
+
+    fn create(&self, path: &Path) -> BoxFuture<Result<Arc<dyn File>, DeviceError>> {
+        let (disk, owned) = (self.0.clone(), path.to_path_buf());
+        self.0.simple_call(Operation::Create, path, move |state| {
+            let content = new_file(state, &owned)?;
+            let file = SimulatedFile { disk, path: owned, content, writable: true };
+            Ok(Arc::new(file) as Arc<dyn File>)
+        })
+    }
+
+    fn open(&self, path: &Path) -> BoxFuture<Result<Arc<dyn File>, DeviceError>> {
+        self.open_with(path, true)
+    }
+
+    fn open_read(&self, path: &Path) -> BoxFuture<Result<Arc<dyn File>, DeviceError>> {
+        self.open_with(path, false)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> BoxFuture<Result<(), DeviceError>> {
+        let (source, target) = (from.to_path_buf(), to.to_path_buf());
+        self.0.simple_call(Operation::Rename, from, move |state| {
+            let content = state.names.file(&source)?;
+            state.names.expect_directory(target.parent().unwrap_or(Path::new("")))?;
+            if source != target {
+                let sets = vec![(source, None), (target, Some(Entry::File(content)))];
+                state.names.change(&mut state.stamp, sets);
+            }
+            Ok(())
+        })
+    }
+
+    fn remove(&self, path: &Path) -> BoxFuture<Result<(), DeviceError>> {
+        let owned = path.to_path_buf();
+        self.0.simple_call(Operation::Remove, path, move |state| {
+            state.names.file(&owned)?;
+            state.names.change(&mut state.stamp, vec![(owned, None)]);
+            Ok(())
+        })
+    }
+
+    fn sync_dir(&self, dir: &Path) -> BoxFuture<Result<(), DeviceError>> {
+        self.sync(dir, |state, dir, stamp| state.names.sync(dir, stamp), Operation::SyncDirectory)
+    }
+
+    fn sync_all_files(&self, dir: &Path) -> BoxFuture<Result<(), DeviceError>> {
+        let apply = |state: &mut State, _: &Path, stamp| {
+            state.names.all_files().iter().for_each(|file| lock(file).sync(stamp));
+        };
+        self.sync(dir, apply, Operation::SyncAllFiles)
+    }
+
+    fn free_bytes(&self, dir: &Path) -> BoxFuture<Result<u64, DeviceError>> {
+        self.0.simple_call(Operation::FreeBytes, dir, |state| Ok(state.free_bytes()))
+    }
+
+    fn lock(&self, path: &Path) -> BoxFuture<Result<Option<Box<dyn Send + Sync>>, DeviceError>> {
+        let (disk, owned) = (self.0.clone(), path.to_path_buf());
+        self.0.simple_call(Operation::Lock, path, move |state| {
+            if !state.names.now().contains_key(&owned) {
+                new_file(state, &owned)?;
+            }
+            let free = state.locked.insert(owned.clone());
+            Ok(free.then(|| Box::new(Lock { disk, path: owned }) as Box<dyn Send + Sync>))
+        })
+    }
+
+    fn prefault(
+        &self,
+        path: &Path,
+        mapping: &Mapping,
+        range: Range<usize>,
+    ) -> BoxFuture<Result<(), DeviceError>> {
+        let mapping = mapping.clone();
+        self.0.simple_call(Operation::Prefault, path, move |_| mapping.prefault(range))
+    }
+}
+
+fn new_file(state: &mut State, path: &Path) -> io::Result<Arc<Mutex<Content>>> {
+    state.names.expect_directory(path.parent().unwrap_or(Path::new("")))?;
+    if state.names.now().contains_key(path) {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    let content = Arc::new(Mutex::new(Content::default()));
+    let set = (path.to_path_buf(), Some(Entry::File(Arc::clone(&content))));
+    state.names.change(&mut state.stamp, vec![set]);
+    Ok(content)
+}
+
+struct Lock {
+    disk: SimulatedDisk,
+    path: PathBuf,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        self.disk.lock().locked.remove(&self.path);
+    }
+}
+
+struct SimulatedFile {
+    disk: SimulatedDisk,
+    path: PathBuf,
+    content: Arc<Mutex<Content>>,
+    writable: bool,
+}
+
+impl SimulatedFile {
+    fn on_content<T: Send + 'static>(
+        &self,
+        operation: Operation,
+        action: impl FnOnce(&Content) -> T + Send + 'static,
+    ) -> BoxFuture<Result<T, DeviceError>> {
+        let content = Arc::clone(&self.content);
+        self.disk.simple_call(operation, &self.path, move |_| Ok(action(&lock(&content))))
+    }
+}
+
+impl File for SimulatedFile {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn bytes(&self) -> BoxFuture<Result<u64, DeviceError>> {
+        self.on_content(Operation::Measure, |content| content.now().len() as u64)
+    }
+
+    fn read(&self, offset: u64, len: usize) -> BoxFuture<Result<Bytes, DeviceError>> {
+        let read = self.on_content(Operation::Read, move |content| {
+            let start = usize::try_from(offset).unwrap_or(usize::MAX).min(content.now().len());
+            let end = start.saturating_add(len).min(content.now().len());
+            Bytes::copy_from_slice(&content.now()[start..end])
+        });
+        Box::pin(async move { read.await.map_err(|error| error.at(offset)) })
+    }
+
+    fn write(&self, offset: u64, pieces: Vec<Bytes>) -> BoxFuture<Result<(), DeviceError>> {
+        let (content, writable) = (Arc::clone(&self.content), self.writable);
+        let begin = |_: &mut State, fault: Option<Fault>| Ok(fault);
+        let write = self.disk.call(Operation::Write, &self.path, begin, move |state, fault| {
+            if !writable {
+                return Err(rustix::io::Errno::BADF.into());
+            }
+            state.write(&content, offset, &pieces.concat(), fault)
+        });
+        Box::pin(async move { write.await.map_err(|error| error.at(offset)) })
+    }
+
+    fn sync_data(&self) -> BoxFuture<Result<(), DeviceError>> {
+        let content = Arc::clone(&self.content);
+        let begin = |state: &mut State, fault: Option<Fault>| Ok((state.stamp, fault));
+        self.disk.call(Operation::SyncData, &self.path, begin, move |_, (stamp, fault)| {
+            let mut content = lock(&content);
+            match fault {
+                None => content.sync(stamp),
+                Some(fault) => {
+                    if fault == Fault::LosePages {
+                        content.lose_unsynced();
+                    }
+                    return Err(fault.error());
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn map(&self) -> BoxFuture<Result<Mapping, DeviceError>> {
+        self.on_content(Operation::Map, |content| {
+            Mapping::from(Bytes::copy_from_slice(content.now()))
+        })
+    }
+}
+
+pub(super) struct SimulatedLog(pub(super) SimulatedDisk);
+
+impl LogRuntime for SimulatedLog {
+    fn name(&self) -> &'static str {
+        "simulated"
+    }
+
+    fn block_on(&self, main: LogMain) -> Result<(), DeviceError> {
+        run_local(main, Rc::new(SimulatedLogDevice(self.0.clone())))
+    }
+}
+
+struct SimulatedLogDevice(SimulatedDisk);
+
+impl LogDevice for SimulatedLogDevice {
+    fn open(&self, path: PathBuf) -> LocalBoxFuture<Result<Rc<dyn LogFile>, DeviceError>> {
+        let (disk, owned) = (self.0.clone(), path.clone());
+        let find = move |state: &mut State| state.names.file(&owned);
+        let found = disk.simple_call(Operation::Open, &path, find);
+        Box::pin(async move {
+            let content = found.await?;
+            Ok(Rc::new(SimulatedLogFile { disk, path, content }) as Rc<dyn LogFile>)
+        })
+    }
+}
+
+struct SimulatedLogFile {
+    disk: SimulatedDisk,
+    path: PathBuf,
+    content: Arc<Mutex<Content>>,
+}
+
+impl LogFile for SimulatedLogFile {
+    /// The bytes are on their way at once and durable at the end: a power cut between finds any
+    /// part of them.
+    fn write_durable(&self, offset: u64, bytes: Bytes) -> LocalBoxFuture<Result<(), DeviceError>> {
+        let (content, written) = (Arc::clone(&self.content), Arc::clone(&self.content));
+        let begin = move |state: &mut State, fault: Option<Fault>| {
+            check_alignment(offset, &bytes)?;
+            state.write(&content, offset, &bytes, fault)?;
+            Ok((bytes.len(), state.stamp))
+        };
+        let finish = move |_: &mut State, (length, stamp): (usize, u64)| {
+            // The write before has checked that the offset is one in memory.
+            let start = usize::try_from(offset).unwrap_or(usize::MAX);
+            lock(&written).sync_range(start..start.saturating_add(length), stamp);
+            Ok(())
+        };
+        let write = self.disk.call(Operation::LogWrite, &self.path, begin, finish);
+        Box::pin(async move { write.await.map_err(|error| error.at(offset)) })
+    }
+}
