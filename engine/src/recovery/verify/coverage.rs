@@ -54,7 +54,7 @@ fn check_shard(
         }
         if end > next {
             next = end;
-            last = path.to_owned();
+            path.clone_into(&mut last);
         }
     }
     let closed = known.shard(shard).and_then(|known| known.end);

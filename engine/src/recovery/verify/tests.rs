@@ -37,8 +37,8 @@ fn page(kind: FileKind, fields: &[u64]) -> Vec<u8> {
 fn pair(shard: ShardUid, base: u64, segment: SegmentId, offset: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut entries = Vec::new();
-    for i in 0..2 {
-        let data = [i as u8; 13];
+    for i in 0..2u8 {
+        let data = [i; 13];
         let record = RecordRef {
             partition_key: Some(b"key"),
             explicit_hash_key: None,
@@ -72,7 +72,7 @@ fn sealed_segment() -> Vec<u8> {
     let index = [IndexEntry {
         ordinal_delta: 0,
         arrival_delta: 0,
-        position: PAGE as u32,
+        position: 4096,
         header_crc: batch::header_crc(&out[PAGE..]),
     }];
     let trailer = Trailer {
@@ -122,14 +122,14 @@ fn log_file() -> Built {
         let mut prefixes = Vec::new();
         for (shard, base, (segment, offset, first_of_segment)) in batches {
             let batch = pair(shard, base, segment, offset);
-            let (offset, bytes) = (offset as u64, batch.len() as u32);
+            let (offset, bytes) = (offset as u64, u32::try_from(batch.len()).unwrap());
             prefixes.push(Prefix { shard, segment, offset, bytes, first_of_segment });
             out.extend(batch);
         }
-        let payload_bytes = out.len() as u32;
+        let payload_bytes = u32::try_from(out.len()).unwrap();
         out.resize(out.len().next_multiple_of(PAGE), 0);
         let header = group::Header {
-            bytes: out.len() as u32,
+            bytes: u32::try_from(out.len()).unwrap(),
             entries: 0,
             number: cursor.group_number,
             position: cursor.position,
