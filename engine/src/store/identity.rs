@@ -33,7 +33,7 @@ pub(super) struct Identity {
 ///
 /// Any `OpenError`.
 pub(super) async fn claim(device: &Device, data: &Path) -> Result<(Lock, Identity), OpenError> {
-    device.files.create_dir_all(data).await?;
+    create_directory(device, data).await?;
     refuse_foreign(device, data).await?;
     let lock = device.files.lock(&data.join(LOCK)).await?;
     let lock = lock.ok_or_else(|| OpenError::Locked { path: data.to_owned() })?;
@@ -44,6 +44,26 @@ pub(super) async fn claim(device: &Device, data: &Path) -> Result<(Lock, Identit
         Identity { store: begin(device, data, names).await?, is_fresh: true }
     };
     Ok((lock, identity))
+}
+
+/// Creates a directory and whatever is missing above it, all durable.
+pub(super) async fn create_directory(device: &Device, path: &Path) -> Result<(), DeviceError> {
+    let mut missing = Vec::new();
+    for ancestor in path.ancestors().filter(|ancestor| !ancestor.as_os_str().is_empty()) {
+        if device.files.list(ancestor).await.is_ok() {
+            break;
+        }
+        missing.push(ancestor);
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    device.files.create_dir_all(path).await?;
+    for created in missing {
+        let parent = created.parent().filter(|parent| !parent.as_os_str().is_empty());
+        device.files.sync_dir(parent.unwrap_or(Path::new("."))).await?;
+    }
+    Ok(())
 }
 
 async fn list(device: &Device, data: &Path) -> Result<Vec<String>, DeviceError> {

@@ -61,8 +61,8 @@ pub(super) async fn open(
     let start = Instant::now();
     let data = &shared.config.directory;
     let (lock, identity) = identity::claim(device, data).await?;
-    device.files.create_dir_all(&segment::directory(data)).await?;
-    device.files.create_dir_all(&commit_log::directory(data)).await?;
+    identity::create_directory(device, &segment::directory(data)).await?;
+    identity::create_directory(device, &commit_log::directory(data)).await?;
     let store = identity.store;
     let (catalog, _) = Catalog::open(device, data, store, identity.is_fresh).await?;
     if identity.is_fresh {
