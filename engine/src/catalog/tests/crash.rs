@@ -7,7 +7,7 @@ use super::memory::{Fault, Memory};
 use super::*;
 
 /// The states a run of `busy` passes through, the empty one first.
-async fn states() -> Vec<Vec<Arc<Stream>>> {
+pub(super) async fn states() -> Vec<Vec<Arc<Stream>>> {
     let (memory, catalog) = fresh().await;
     busy(&catalog).await;
     // One frame after the other, cut off the end of both mirrors.
@@ -36,8 +36,8 @@ fn frame_ends(image: &[u8]) -> Vec<usize> {
     ends
 }
 
-/// Streams without creation times, which a later run of the same changes shares anyway.
-fn position(states: &[Vec<Arc<Stream>>], state: &[Arc<Stream>]) -> usize {
+/// Which of the states of a run this is.
+pub(super) fn position(states: &[Vec<Arc<Stream>>], state: &[Arc<Stream>]) -> usize {
     states.iter().rposition(|other| other == state).expect("a state of the run")
 }
 
