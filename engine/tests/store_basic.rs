@@ -88,7 +88,7 @@ async fn appends_after_a_close_are_refused() {
 #[tokio::test]
 async fn a_resharded_stream_refuses_appends_to_closed_shards_also_after_a_restart() {
     let bench = Bench::new(6);
-    let engine = bench.open().await;
+    let mut engine = bench.open().await;
     let before = stream(&engine, "s", 1).await;
     append(&engine, &before.shards[0], &[payload(0, 1)]).await.unwrap();
     let ranges = kinelog_engine::types::uniform_ranges(2);
@@ -100,7 +100,11 @@ async fn a_resharded_stream_refuses_appends_to_closed_shards_also_after_a_restar
     let reshard = Reshard { close: vec![ShardIndex(0)], open: open.collect() };
     let after = engine.reshard(before.id, reshard, START, vec![]).await.unwrap();
     assert_eq!(after.shards[0].closed.unwrap().end, Ordinal(2));
-    for engine in [engine.clone(), { drop(engine); bench.open().await }] {
+    for is_reopened in [false, true] {
+        if is_reopened {
+            drop(engine);
+            engine = bench.open().await;
+        }
         let refused = append(&engine, &before.shards[0], &[payload(1, 1)]).await;
         assert!(matches!(refused, Err(AppendError::ShardClosed(ShardIndex(0)))), "{refused:?}");
         append(&engine, &after.shards[2], &[payload(1, 1)]).await.unwrap();
