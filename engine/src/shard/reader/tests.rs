@@ -7,6 +7,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::{Halt, is_stale};
+use crate::device::simulated::{Fault, Operation, SimulatedDisk, Survive};
 use crate::error::ReadError;
 use crate::shard::fixture::Fixture;
 use crate::types::{Ordinal, ReadLimit, StoredRecord, Timestamp};
@@ -300,8 +301,23 @@ async fn drain(fixture: &(Arc<super::Reader>, Arc<crate::shard::ShardLog>), limi
     }
 }
 
+/// Appends and moves records on until the shard is closed.
+async fn move_on(fixture: &mut Fixture, appends: u64) {
+    for i in 0..appends {
+        let len = usize::try_from(i % 13 * 300).unwrap();
+        fixture.append(&[len, 10, len], Timestamp(i)).await;
+        match i % 20 {
+            3 | 9 | 15 => fixture.copy().await,
+            19 => fixture.seal().await,
+            10 if i > 50 => fixture.expire(1).await,
+            _ => {}
+        }
+    }
+    fixture.shard.close();
+}
+
 #[test]
-fn readers_miss_nothing_while_the_log_moves_under_them() {
+fn readers_on_other_threads_miss_nothing_while_the_log_moves() {
     block_on(async {
         let mut fixture = Fixture::new(30_000, 2).await;
         let shared = (Arc::clone(&fixture.reader), Arc::clone(&fixture.shard));
@@ -312,19 +328,40 @@ fn readers_miss_nothing_while_the_log_moves_under_them() {
                 std::thread::spawn(move || block_on(drain(&shared, ReadLimit { records, bytes })))
             })
             .collect();
-        for i in 0..400_u64 {
-            let len = usize::try_from(i % 13 * 300).unwrap();
-            fixture.append(&[len, 10, len], Timestamp(i)).await;
-            match i % 20 {
-                3 | 9 | 15 => fixture.copy().await,
-                19 => fixture.seal().await,
-                10 if i > 200 => fixture.expire(1).await,
-                _ => {}
-            }
-        }
-        fixture.shard.close();
+        move_on(&mut fixture, 300).await;
         for reader in readers {
             reader.join().unwrap();
         }
+    });
+}
+
+#[test]
+fn readers_miss_nothing_wherever_the_log_moves_between_their_steps() {
+    for seed in 0..40 {
+        block_on(async {
+            let disk = SimulatedDisk::new(seed);
+            let mut fixture = Fixture::simulated(&disk, 6000, 1).await;
+            disk.set_pauses_max(6);
+            let shared = (Arc::clone(&fixture.reader), Arc::clone(&fixture.shard));
+            let few = drain(&shared, ReadLimit { records: 2, bytes: 2000 });
+            let many = drain(&shared, ReadLimit { records: 50, bytes: 9000 });
+            tokio::join!(move_on(&mut fixture, 120), few, many);
+        });
+    }
+}
+
+#[test]
+fn a_read_that_fails_once_costs_nothing_and_a_disk_that_is_gone_is_an_error() {
+    block_on(async {
+        let disk = SimulatedDisk::new(1);
+        let mut fixture = Fixture::simulated(&disk, 0, 2).await;
+        fixture.append(&[10, 10], Timestamp(5)).await;
+        fixture.copy().await;
+        disk.fail_nth(Operation::Read, 1, Fault::Io);
+        let read = fixture.reader.read(&fixture.shard, Ordinal(1), NO_HORIZON, ALL).await.unwrap();
+        assert_eq!(read.records, fixture.model);
+        let _after = disk.power_cut(1, Survive::All);
+        let read = fixture.reader.read(&fixture.shard, Ordinal(1), NO_HORIZON, ALL).await;
+        assert!(matches!(read, Err(ReadError::Device(_))), "{read:?}");
     });
 }
