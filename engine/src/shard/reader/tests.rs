@@ -4,6 +4,7 @@ mod damage;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::{Halt, is_stale};
@@ -75,7 +76,7 @@ async fn build(steps: &[Step], tail_bytes: usize) -> Fixture {
 }
 
 fn payload_bytes(record: &StoredRecord) -> usize {
-    record.data.len() + record.partition_key.as_ref().map_or(0, |key| key.len())
+    record.data.len() + record.partition_key.as_ref().map_or(0, Bytes::len)
 }
 
 /// What a read must answer.
