@@ -1,20 +1,35 @@
 //! The one way in: what a caller can ask of the engine. No logic of its own.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::device::{BoxFuture, Device};
 use crate::error::{AppendError, CatalogError, OpenError, ReadError};
 use crate::metrics::Metrics;
+use crate::shard::ShardLog;
+use crate::shard::reader::Reader;
+use crate::store::{LogHandle, Maintenance};
 use crate::types::{
     Append, AppendedRun, Durable, NewStream, Ordinal, ReadLimit, ReadResult, Reshard, Shard,
-    Stream, StreamChange, StreamId, StreamKey, Timestamp,
+    ShardEnd, ShardIndex, ShardUid, Stream, StreamChange, StreamId, StreamKey, Timestamp,
 };
 
 /// An open store. Cheap to clone; the last clone dropped without `close` ends the log thread as a
 /// crash would, and nothing acknowledged is lost.
 #[derive(Clone)]
-pub struct Engine {}
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    device: Device,
+    catalog: Arc<Catalog>,
+    reader: Arc<Reader>,
+    maintenance: Arc<Maintenance>,
+    log: Arc<LogHandle>,
+}
 
 impl Engine {
     /// Opens or creates the store in `config.directory` and recovers it.
@@ -23,13 +38,25 @@ impl Engine {
     ///
     /// Any `OpenError`; nothing was changed that a later open could miss.
     pub async fn open(config: Config, device: Device) -> Result<Self, OpenError> {
-        let _ = (config, device);
-        todo!()
+        let reader_config = config.clone();
+        let (log, catalog) = LogHandle::start(config, &device).await?;
+        let log = Arc::new(log);
+        let metrics = Arc::clone(&log.shared().metrics);
+        let reader = Arc::new(Reader::new(&reader_config, &device, metrics));
+        let maintenance = Arc::new(Maintenance::new(
+            Arc::clone(&log),
+            &device,
+            Arc::clone(&reader),
+            Arc::clone(&catalog),
+        ));
+        let interval = Duration::from_millis(reader_config.retention_interval_ms);
+        tokio::spawn(Maintenance::run_every(Arc::downgrade(&maintenance), interval));
+        Ok(Self { inner: Arc::new(Inner { device, catalog, reader, maintenance, log }) })
     }
 
     /// Checkpoints and stops; appends that come later are refused.
     pub async fn close(&self) {
-        todo!()
+        self.inner.log.close().await;
     }
 
     /// Makes a stream durable.
@@ -38,31 +65,34 @@ impl Engine {
     ///
     /// See `CatalogError`.
     pub async fn create_stream(&self, new: NewStream) -> Result<Arc<Stream>, CatalogError> {
-        let _ = new;
-        todo!()
+        let inner = Arc::clone(&self.inner);
+        detached(async move {
+            inner.check_running()?;
+            let stream = inner.catalog.create(new).await?;
+            inner.add_shards(&stream, &stream.shards).await?;
+            Ok(stream)
+        })
+        .await
     }
 
     /// The stream of this key.
     pub fn stream(&self, key: &StreamKey) -> Option<Arc<Stream>> {
-        let _ = key;
-        todo!()
+        self.inner.catalog.stream(key)
     }
 
     /// The stream of this id.
     pub fn stream_by_id(&self, id: StreamId) -> Option<Arc<Stream>> {
-        let _ = id;
-        todo!()
+        self.inner.catalog.stream_by_id(id)
     }
 
     /// Up to `limit` streams of a namespace in order of name, those after `after` only.
     pub fn streams(&self, namespace: &str, after: Option<&str>, limit: usize) -> Vec<Arc<Stream>> {
-        let _ = (namespace, after, limit);
-        todo!()
+        self.inner.catalog.streams(namespace, after, limit)
     }
 
     /// All streams of the store.
     pub fn all_streams(&self) -> Vec<Arc<Stream>> {
-        todo!()
+        self.inner.catalog.all()
     }
 
     /// Applies changes of one stream, all or none.
@@ -75,8 +105,12 @@ impl Engine {
         stream: StreamId,
         changes: Vec<StreamChange>,
     ) -> Result<Arc<Stream>, CatalogError> {
-        let _ = (stream, changes);
-        todo!()
+        let inner = Arc::clone(&self.inner);
+        detached(async move {
+            inner.check_running()?;
+            inner.catalog.change(stream, changes).await
+        })
+        .await
     }
 
     /// Closes and opens shards of one stream in one durable step. `closed_at` is the time recorded
@@ -92,8 +126,8 @@ impl Engine {
         closed_at: Timestamp,
         changes: Vec<StreamChange>,
     ) -> Result<Arc<Stream>, CatalogError> {
-        let _ = (stream, reshard, closed_at, changes);
-        todo!()
+        let inner = Arc::clone(&self.inner);
+        detached(async move { inner.reshard(stream, reshard, closed_at, changes).await }).await
     }
 
     /// Forgets a stream at once; its files go in the background.
@@ -102,8 +136,16 @@ impl Engine {
     ///
     /// See `CatalogError`.
     pub async fn remove_stream(&self, stream: StreamId) -> Result<(), CatalogError> {
-        let _ = stream;
-        todo!()
+        let inner = Arc::clone(&self.inner);
+        detached(async move {
+            inner.check_running()?;
+            let removed = inner.catalog.remove(stream).await?;
+            let shards = removed.shards.iter().map(|shard| shard.uid).collect();
+            let segments = inner.log.remove_shards(shards).await;
+            segments.into_iter().for_each(|segment| inner.reader.forget(segment));
+            Ok(())
+        })
+        .await
     }
 
     /// Appends; completes once durable. One result for each run, in order; runs fail one by one.
@@ -111,8 +153,7 @@ impl Engine {
         &self,
         append: Append,
     ) -> BoxFuture<Vec<Result<Durable<AppendedRun>, AppendError>>> {
-        let _ = append;
-        todo!()
+        self.inner.log.append(append)
     }
 
     /// Records of `shard` from `from` on; those past retention are skipped.
@@ -127,8 +168,9 @@ impl Engine {
         from: Ordinal,
         limit: ReadLimit,
     ) -> Result<ReadResult, ReadError> {
-        let _ = (stream, shard, from, limit);
-        todo!()
+        let log = self.shard(shard).ok_or(ReadError::ShardGone)?;
+        let horizon = stream.horizon(self.now());
+        self.inner.reader.read(&log, from, horizon, limit).await
     }
 
     /// Position of the first record that arrived at or after `at`; the end when there is none.
@@ -137,25 +179,25 @@ impl Engine {
     ///
     /// See `ReadError`.
     pub async fn ordinal_at(&self, shard: &Shard, at: Timestamp) -> Result<Ordinal, ReadError> {
-        let _ = (shard, at);
-        todo!()
+        let log = self.shard(shard).ok_or(ReadError::ShardGone)?;
+        self.inner.reader.ordinal_at(&log, at).await
     }
 
     /// One past the last durable record of `shard`; `None` when the shard is gone.
     pub fn end(&self, shard: &Shard) -> Option<Ordinal> {
-        let _ = shard;
-        todo!()
+        self.shard(shard).map(|log| log.end())
     }
 
     /// Completes when a record at or after `from` is durable, or the shard is closed or gone.
     pub async fn follow(&self, shard: &Shard, from: Ordinal) {
-        let _ = (shard, from);
-        todo!()
+        if let Some(log) = self.shard(shard) {
+            self.inner.reader.follow(&log, from).await;
+        }
     }
 
     /// Runs retention once, now: expired segments and shards go. It also runs by itself.
     pub async fn run_retention(&self) {
-        todo!()
+        self.inner.maintenance.run().await;
     }
 
     /// Copies everything pending into segments and makes a checkpoint.
@@ -164,26 +206,113 @@ impl Engine {
     ///
     /// `Stopped` when writes have stopped.
     pub async fn checkpoint(&self) -> Result<(), AppendError> {
-        todo!()
+        self.inner.log.checkpoint().await
     }
 
     /// Counters.
     pub fn metrics(&self) -> &Arc<Metrics> {
-        todo!()
+        &self.inner.log.shared().metrics
     }
 
     /// Why writes have stopped, if they have.
     pub fn stopped(&self) -> Option<String> {
-        todo!()
+        self.inner.log.shared().stopped()
     }
 
     /// "io_uring", "posix" or "simulated".
     pub fn log_device(&self) -> &'static str {
-        todo!()
+        self.inner.device.log.name()
     }
 
     /// The clock in use.
     pub fn now(&self) -> Timestamp {
-        todo!()
+        self.inner.device.clock.now()
     }
+
+    fn shard(&self, shard: &Shard) -> Option<Arc<ShardLog>> {
+        self.inner.log.shared().shards.get(shard.uid)
+    }
+}
+
+/// Runs a change to its end even when the caller stops waiting for it: catalogue and log thread
+/// change together or not at all.
+async fn detached<T: Send + 'static>(
+    change: impl Future<Output = Result<T, CatalogError>> + Send + 'static,
+) -> Result<T, CatalogError> {
+    match tokio::spawn(change).await {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(CatalogError::Stopped { reason: "the program is ending".to_owned() }),
+        },
+    }
+}
+
+impl Inner {
+    fn stopped_error(&self) -> CatalogError {
+        let stopped = self.log.shared().stopped();
+        let reason = stopped.unwrap_or_else(|| "the store is closed".to_owned());
+        CatalogError::Stopped { reason }
+    }
+
+    fn check_running(&self) -> Result<(), CatalogError> {
+        if self.log.shared().queue.is_closed() { Err(self.stopped_error()) } else { Ok(()) }
+    }
+
+    async fn add_shards(&self, stream: &Stream, shards: &[Arc<Shard>]) -> Result<(), CatalogError> {
+        let new = |shard: &Arc<Shard>| {
+            let (first, none) = (Ordinal::FIRST, Timestamp(0));
+            Arc::new(ShardLog::new(shard.uid, shard.index, stream.id, first, first, none))
+        };
+        let logs = shards.iter().map(new).collect();
+        self.log.add_shards(logs).await.ok_or_else(|| self.stopped_error())
+    }
+
+    async fn reshard(
+        &self,
+        stream: StreamId,
+        reshard: Reshard,
+        closed_at: Timestamp,
+        changes: Vec<StreamChange>,
+    ) -> Result<Arc<Stream>, CatalogError> {
+        self.check_running()?;
+        let before = self.catalog.stream_by_id(stream).ok_or(CatalogError::StreamNotFound)?;
+        let uids = uids(&before, &reshard.close)?;
+        let closed = self.log.close_shards(uids.clone()).await;
+        let ends = match closed.ok_or_else(|| self.stopped_error())? {
+            Ok(ends) => ends,
+            Err(uid) => return Err(not_open(&before, uid)),
+        };
+        let ends = ends.into_iter().map(|end| ShardEnd { closed_at, end }).collect();
+        match self.catalog.reshard(stream, reshard, ends, changes).await {
+            Ok(after) => {
+                let is_new = |shard: &&Arc<Shard>| shard.index.0 >= before.next_shard_index;
+                let new: Vec<_> = after.shards.iter().filter(is_new).cloned().collect();
+                self.add_shards(&after, &new).await?;
+                for log in uids.iter().filter_map(|uid| self.log.shared().shards.get(*uid)) {
+                    log.close();
+                }
+                Ok(after)
+            }
+            // After a doubtful write the close may be on the disk: the shards stay closed.
+            Err(error @ CatalogError::Stopped { .. }) => Err(error),
+            Err(error) => {
+                self.log.reopen_shards(uids);
+                Err(error)
+            }
+        }
+    }
+}
+
+fn uids(stream: &Stream, shards: &[ShardIndex]) -> Result<Vec<ShardUid>, CatalogError> {
+    let uid = |index: &ShardIndex| {
+        let shard = stream.shard(*index).filter(|shard| shard.closed.is_none());
+        shard.map(|shard| shard.uid).ok_or(CatalogError::ShardNotOpen(*index))
+    };
+    shards.iter().map(uid).collect()
+}
+
+fn not_open(stream: &Stream, uid: ShardUid) -> CatalogError {
+    let index = stream.shards.iter().find(|shard| shard.uid == uid).map(|shard| shard.index);
+    index.map_or(CatalogError::StreamNotFound, CatalogError::ShardNotOpen)
 }

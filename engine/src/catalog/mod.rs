@@ -5,9 +5,18 @@
 //! each frame is taken from whichever mirror holds it sound. A journal that has grown well past
 //! its snapshot is rewritten as a new generation (temporary file, sync, rename, sync directory).
 //! The catalogue does not know segments: removing a stream leaves its files to the store.
+//!
+//! A change runs in a task of its own: a caller that stops waiting cannot leave a write half done.
+
+mod entry;
+mod journal;
+pub(crate) mod mirrors;
+mod state;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use tokio::sync::Mutex;
 
 use crate::device::Device;
 use crate::error::{CatalogError, OpenError};
@@ -15,9 +24,27 @@ use crate::types::{
     NewStream, Reshard, ShardEnd, ShardIndex, ShardUid, StoreId, Stream, StreamChange, StreamId,
     StreamKey,
 };
+use entry::Entry;
+use journal::{AppendError, Journal};
+use state::State;
 
 /// The catalogue of one store. Readers never wait for a writer; changes run one after another.
-pub struct Catalog {}
+pub struct Catalog {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    device: Device,
+    state: RwLock<State>,
+    writer: Mutex<Writer>,
+}
+
+/// What a change needs; its lock puts changes in a row.
+struct Writer {
+    journal: Journal,
+    /// The first failure; sticky.
+    stopped: Option<String>,
+}
 
 /// What opening found besides the streams.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,37 +69,38 @@ impl Catalog {
         store: StoreId,
         fresh: bool,
     ) -> Result<(Self, CatalogReport), OpenError> {
-        let _ = (device, directory, store, fresh);
-        todo!()
+        let (journal, state, report) = journal::open(device, directory, store, fresh).await?;
+        let inner = Inner {
+            device: device.clone(),
+            state: RwLock::new(state),
+            writer: Mutex::new(Writer { journal, stopped: None }),
+        };
+        Ok((Self { inner: Arc::new(inner) }, report))
     }
 
     /// The stream of this key.
     pub fn stream(&self, key: &StreamKey) -> Option<Arc<Stream>> {
-        let _ = key;
-        todo!()
+        self.inner.read().stream(key).cloned()
     }
 
     /// The stream of this id.
     pub fn stream_by_id(&self, id: StreamId) -> Option<Arc<Stream>> {
-        let _ = id;
-        todo!()
+        self.inner.read().stream_by_id(id).cloned()
     }
 
     /// Up to `limit` streams of a namespace in order of name, those after `after` only.
     pub fn streams(&self, namespace: &str, after: Option<&str>, limit: usize) -> Vec<Arc<Stream>> {
-        let _ = (namespace, after, limit);
-        todo!()
+        self.inner.read().streams(namespace, after).take(limit).cloned().collect()
     }
 
     /// All streams, in order of id.
     pub fn all(&self) -> Vec<Arc<Stream>> {
-        todo!()
+        self.inner.read().all().cloned().collect()
     }
 
     /// True when the shard is catalogued.
     pub fn has_shard(&self, shard: ShardUid) -> bool {
-        let _ = shard;
-        todo!()
+        self.inner.read().has_shard(shard)
     }
 
     /// Makes a stream.
@@ -81,8 +109,8 @@ impl Catalog {
     ///
     /// `StreamExists`, `Coverage`, `DiskFull`, `Stopped`.
     pub async fn create(&self, new: NewStream) -> Result<Arc<Stream>, CatalogError> {
-        let _ = new;
-        todo!()
+        let now = self.inner.device.clock.now();
+        self.commit(move |state| Entry::create(state, new, now)).await
     }
 
     /// Applies several changes of one stream in one frame: all or none. A longer retention also
@@ -96,8 +124,8 @@ impl Catalog {
         stream: StreamId,
         changes: Vec<StreamChange>,
     ) -> Result<Arc<Stream>, CatalogError> {
-        let _ = (stream, changes);
-        todo!()
+        let now = self.inner.device.clock.now();
+        self.commit(move |state| Entry::change(state, stream, changes, now)).await
     }
 
     /// Closes and opens shards in one frame, together with further changes. `ends` gives the end of
@@ -113,11 +141,11 @@ impl Catalog {
         ends: Vec<ShardEnd>,
         changes: Vec<StreamChange>,
     ) -> Result<Arc<Stream>, CatalogError> {
-        let _ = (stream, reshard, ends, changes);
-        todo!()
+        let now = self.inner.device.clock.now();
+        self.commit(move |state| Entry::reshard(state, stream, reshard, ends, changes, now)).await
     }
 
-    /// Forgets closed shards whose data has expired.
+    /// Forgets closed shards whose data has expired. Open shards and unknown ones stay as they are.
     ///
     /// # Errors
     ///
@@ -127,8 +155,7 @@ impl Catalog {
         stream: StreamId,
         shards: Vec<ShardIndex>,
     ) -> Result<Arc<Stream>, CatalogError> {
-        let _ = (stream, shards);
-        todo!()
+        self.commit(move |state| Entry::expire(state, stream, shards)).await
     }
 
     /// Forgets a stream; returns its last snapshot.
@@ -137,7 +164,76 @@ impl Catalog {
     ///
     /// `StreamNotFound`, `DiskFull`, `Stopped`.
     pub async fn remove(&self, stream: StreamId) -> Result<Arc<Stream>, CatalogError> {
-        let _ = stream;
-        todo!()
+        self.commit(move |state| Entry::remove(state, stream)).await
+    }
+
+    /// Runs one change to its end, also when the caller stops waiting.
+    async fn commit(
+        &self,
+        plan: impl FnOnce(&State) -> Result<Entry, CatalogError> + Send + 'static,
+    ) -> Result<Arc<Stream>, CatalogError> {
+        let inner = self.inner.clone();
+        tokio::spawn(async move { inner.commit(plan).await }).await.unwrap_or_else(|error| {
+            Err(CatalogError::Stopped { reason: format!("the change did not finish: {error}") })
+        })
     }
 }
+
+impl Inner {
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn commit(
+        &self,
+        plan: impl FnOnce(&State) -> Result<Entry, CatalogError> + Send,
+    ) -> Result<Arc<Stream>, CatalogError> {
+        let mut writer = self.writer.lock().await;
+        if let Some(reason) = &writer.stopped {
+            return Err(CatalogError::Stopped { reason: reason.clone() });
+        }
+        let (entry, stream) = {
+            let state = self.read();
+            let entry = plan(&state)?;
+            let stream = entry.outcome(&state).map_err(|contradiction| {
+                // The entry was just made from this state.
+                CatalogError::Stopped { reason: contradiction.to_string() }
+            })?;
+            (entry, stream)
+        };
+        writer.append(&entry).await?;
+        self.state.write().unwrap_or_else(PoisonError::into_inner).publish(&entry, stream.clone());
+        writer.compact_if_long(&self.state).await;
+        Ok(stream)
+    }
+}
+
+impl Writer {
+    async fn append(&mut self, entry: &Entry) -> Result<(), CatalogError> {
+        match self.journal.append(entry).await {
+            Ok(()) => Ok(()),
+            Err(AppendError::Full { free, reserve }) => {
+                Err(CatalogError::DiskFull { free, reserve })
+            }
+            Err(AppendError::TooLong(reason)) => Err(CatalogError::Stopped { reason }),
+            Err(AppendError::Failed(reason)) => {
+                self.stopped = Some(reason.clone());
+                Err(CatalogError::Stopped { reason })
+            }
+        }
+    }
+
+    /// The change that led here is durable already: a failure stops only those that follow.
+    async fn compact_if_long(&mut self, state: &RwLock<State>) {
+        if !self.journal.is_long() {
+            return;
+        }
+        let entries = state.read().unwrap_or_else(PoisonError::into_inner).snapshot();
+        if let Err(reason) = self.journal.compact(&entries).await {
+            self.stopped = Some(reason);
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -52,12 +52,77 @@ pub fn uniform_ranges(count: u32) -> Vec<HashKeyRange> {
 mod decimal {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
     pub(super) fn serialize<S: Serializer>(value: &u128, s: S) -> Result<S::Ok, S::Error> {
         s.collect_str(value)
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<u128, D::Error> {
         String::deserialize(d)?.parse().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn known_partition_keys_hash_to_the_known_numbers() {
+        let vectors = [
+            ("a", 16_955_237_001_963_240_173_058_271_559_858_726_497),
+            ("pk", 38_317_986_088_707_300_215_492_326_132_921_849_533),
+            ("partition-1", 198_019_941_650_871_988_756_153_596_255_032_211_816),
+            ("\u{fc}", 255_482_112_228_542_481_294_366_945_247_899_473_731),
+        ];
+        for (key, hash) in vectors {
+            assert_eq!(HashKey::of_partition_key(key.as_bytes()), HashKey(hash), "{key}");
+        }
+    }
+
+    #[test]
+    fn three_uniform_ranges_have_the_known_bounds() {
+        let bounds: Vec<_> =
+            uniform_ranges(3).iter().map(|range| (range.start, range.end)).collect();
+        let first = 113_427_455_640_312_821_154_458_202_477_256_070_484;
+        let second = 226_854_911_280_625_642_308_916_404_954_512_140_969;
+        assert_eq!(bounds, [(0, first), (first + 1, second), (second + 1, u128::MAX)],);
+    }
+
+    #[test]
+    fn one_range_is_everything() {
+        assert_eq!(uniform_ranges(1), [HashKeyRange { start: 0, end: u128::MAX }]);
+        assert_eq!(uniform_ranges(0), uniform_ranges(1));
+    }
+
+    #[test]
+    fn both_ends_belong_to_a_range() {
+        let range = HashKeyRange { start: 5, end: 7 };
+        let inside = [4, 5, 7, 8].map(|key| range.contains(HashKey(key)));
+        assert_eq!(inside, [false, true, true, false]);
+    }
+
+    #[test]
+    fn bounds_are_stored_as_decimal_text() {
+        let range = HashKeyRange { start: 0, end: u128::MAX };
+        let text = serde_json::to_string(&range).unwrap();
+        assert_eq!(text, r#"{"start":"0","end":"340282366920938463463374607431768211455"}"#);
+        assert_eq!(serde_json::from_str::<HashKeyRange>(&text).unwrap(), range);
+    }
+
+    proptest! {
+        #[test]
+        fn uniform_ranges_tile_the_space_in_equal_widths(count in 1u32..5_000) {
+            let ranges = uniform_ranges(count);
+            prop_assert_eq!(ranges.len(), count as usize);
+            prop_assert_eq!((ranges[0].start, ranges[ranges.len() - 1].end), (0, u128::MAX));
+            for pair in ranges.windows(2) {
+                prop_assert_eq!(pair[0].end + 1, pair[1].start);
+                prop_assert_eq!(pair[0].end - pair[0].start, ranges[0].end);
+            }
+            // floor(2^128 / n) keys each: what is left over is less than one for each.
+            let last = ranges[ranges.len() - 1];
+            prop_assert!(last.end - last.start - ranges[0].end < u128::from(count));
+        }
     }
 }

@@ -58,6 +58,7 @@ impl Ordinal {
     pub const FIRST: Self = Self(1);
 
     /// The position `records` further on, saturating.
+    #[must_use]
     pub const fn plus(self, records: u64) -> Self {
         Self(self.0.saturating_add(records))
     }

@@ -11,7 +11,9 @@ pub use append::{Append, AppendBuilder, AppendedRun, Durable, RecordEntry, Run};
 pub use hash_key::{HashKey, HashKeyRange, uniform_ranges};
 pub use ids::{Epoch, Ordinal, SegmentId, ShardIndex, ShardUid, StoreId, StreamId, Timestamp};
 pub use read::{ReadLimit, ReadResult, StoredRecord};
-pub use sequence_number::{ParsedSequenceNumber, SequenceNumber, SequenceNumberError};
+pub use sequence_number::{
+    ParsedSequenceNumber, SEQUENCE_NUMBER_DIGITS, SequenceNumber, SequenceNumberError,
+};
 pub use stream::{
     NewShard, NewStream, Reshard, Shard, ShardEnd, Stream, StreamChange, StreamKey, StreamStatus,
 };

@@ -160,3 +160,81 @@ pub enum StreamChange {
     /// Replaces the caller's document.
     Attributes(serde_json::Value),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::uniform_ranges;
+
+    const HOUR_MS: u64 = 3_600_000;
+
+    fn stream(ranges: &[HashKeyRange]) -> Stream {
+        let shard = |(index, range): (u32, &HashKeyRange)| {
+            Arc::new(Shard {
+                uid: ShardUid(u64::from(index) + 10),
+                index: ShardIndex(index),
+                range: *range,
+                created_seconds: 0,
+                parents: Vec::new(),
+                closed: None,
+            })
+        };
+        let mut stream = Stream {
+            id: StreamId(1),
+            key: StreamKey { namespace: String::new(), name: String::new() },
+            created_at: Timestamp(0),
+            status: StreamStatus::Active,
+            retention_hours: 24,
+            trimmed_before: Timestamp(0),
+            shards: (0..).zip(ranges).map(shard).collect(),
+            next_shard_index: 0,
+            attributes: serde_json::Value::Null,
+            open: Vec::new(),
+        };
+        stream.index_open_shards();
+        stream
+    }
+
+    #[test]
+    fn a_key_goes_to_the_open_shard_that_owns_it() {
+        let mut ranges = uniform_ranges(4);
+        ranges.reverse();
+        let stream = stream(&ranges);
+        for range in ranges {
+            for key in [range.start, range.start + 1, range.end] {
+                assert_eq!(stream.route(HashKey(key)).unwrap().range, range);
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_no_open_shard_owns_goes_nowhere() {
+        let mut stream = stream(&uniform_ranges(3));
+        let closed = stream.shards[1].range;
+        let end = ShardEnd { closed_at: Timestamp(0), end: Ordinal::FIRST };
+        Arc::make_mut(&mut stream.shards[1]).closed = Some(end);
+        stream.index_open_shards();
+        assert_eq!(stream.open_shards().count(), 2);
+        assert!(stream.route(HashKey(closed.start)).is_none());
+        assert!(stream.route(HashKey(closed.end)).is_none());
+        assert!(stream.route(HashKey(closed.end + 1)).is_some());
+    }
+
+    #[test]
+    fn shards_are_found_by_index_also_after_some_expired() {
+        let mut stream = stream(&uniform_ranges(3));
+        stream.shards.remove(1);
+        assert_eq!(stream.shard(ShardIndex(2)).unwrap().uid, ShardUid(12));
+        assert!(stream.shard(ShardIndex(1)).is_none());
+    }
+
+    #[test]
+    fn the_horizon_never_falls_below_what_was_trimmed() {
+        let mut stream = stream(&uniform_ranges(1));
+        let now = Timestamp(100 * HOUR_MS);
+        assert_eq!(stream.horizon(now), Timestamp(76 * HOUR_MS));
+        assert_eq!(stream.horizon(Timestamp(HOUR_MS)), Timestamp(0));
+        stream.trimmed_before = Timestamp(80 * HOUR_MS);
+        assert_eq!(stream.horizon(now), Timestamp(80 * HOUR_MS));
+    }
+}

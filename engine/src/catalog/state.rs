@@ -1,0 +1,132 @@
+//! The catalogue in memory: immutable streams by id and by key, and what must never be reused.
+
+use std::collections::{BTreeMap, HashSet};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::entry::Entry;
+use crate::types::{ShardUid, Stream, StreamId, StreamKey};
+
+/// Streams by id and by key. A change replaces one `Arc` and copies nothing else.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    by_id: BTreeMap<StreamId, Arc<Stream>>,
+    /// By name space, then by name: lets a listing seek by borrowed text.
+    by_key: BTreeMap<String, BTreeMap<String, Arc<Stream>>>,
+    shards: HashSet<ShardUid>,
+    last_stream: u64,
+    last_shard: u64,
+}
+
+impl State {
+    pub(super) fn stream(&self, key: &StreamKey) -> Option<&Arc<Stream>> {
+        self.by_key.get(&key.namespace)?.get(&key.name)
+    }
+
+    pub(super) fn stream_by_id(&self, id: StreamId) -> Option<&Arc<Stream>> {
+        self.by_id.get(&id)
+    }
+
+    /// The streams of a namespace in order of name, those after `after`.
+    pub(super) fn streams(
+        &self,
+        namespace: &str,
+        after: Option<&str>,
+    ) -> impl Iterator<Item = &Arc<Stream>> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let names = self.by_key.get(namespace);
+        names.into_iter().flat_map(move |names| {
+            names.range::<str, _>((start, Bound::Unbounded)).map(|(_, stream)| stream)
+        })
+    }
+
+    /// All streams in order of id.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Stream>> {
+        self.by_id.values()
+    }
+
+    pub(super) fn has_shard(&self, shard: ShardUid) -> bool {
+        self.shards.contains(&shard)
+    }
+
+    /// The highest stream id ever given out, 0 when there was none.
+    pub(super) const fn last_stream(&self) -> u64 {
+        self.last_stream
+    }
+
+    /// The highest shard uid ever given out, 0 when there was none.
+    pub(super) const fn last_shard(&self) -> u64 {
+        self.last_shard
+    }
+
+    /// Raises the marks below which no id is given out again.
+    pub(super) fn raise_marks(&mut self, last_stream: u64, last_shard: u64) {
+        self.last_stream = self.last_stream.max(last_stream);
+        self.last_shard = self.last_shard.max(last_shard);
+    }
+
+    /// Makes the outcome of `entry` visible.
+    pub(super) fn publish(&mut self, entry: &Entry, stream: Arc<Stream>) {
+        match entry {
+            Entry::Remove { .. } => self.take(&stream),
+            Entry::Stream(_) => {
+                self.shards.extend(stream.shards.iter().map(|shard| shard.uid));
+                self.put(stream);
+            }
+            Entry::Reshard { open, .. } => {
+                self.shards.extend(open.iter().map(|shard| shard.uid));
+                self.put(stream);
+            }
+            Entry::Expire { .. } => {
+                if let Some(before) = self.by_id.get(&stream.id) {
+                    for shard in &before.shards {
+                        if stream.shard(shard.index).is_none() {
+                            self.shards.remove(&shard.uid);
+                        }
+                    }
+                }
+                self.put(stream);
+            }
+            Entry::Change { .. } => self.put(stream),
+        }
+    }
+
+    fn put(&mut self, stream: Arc<Stream>) {
+        let last_shard = stream.shards.last().map_or(0, |shard| shard.uid.0);
+        self.raise_marks(stream.id.0, last_shard);
+        self.by_key
+            .entry(stream.key.namespace.clone())
+            .or_default()
+            .insert(stream.key.name.clone(), stream.clone());
+        self.by_id.insert(stream.id, stream);
+    }
+
+    fn take(&mut self, stream: &Stream) {
+        for shard in &stream.shards {
+            self.shards.remove(&shard.uid);
+        }
+        self.by_id.remove(&stream.id);
+        if let Some(names) = self.by_key.get_mut(&stream.key.namespace) {
+            names.remove(&stream.key.name);
+            if names.is_empty() {
+                self.by_key.remove(&stream.key.namespace);
+            }
+        }
+    }
+
+    /// All that a new generation of the journal must say.
+    pub(super) fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            last_stream: self.last_stream,
+            last_shard: self.last_shard,
+            streams: self.all().cloned().collect(),
+        }
+    }
+}
+
+/// The whole state at one moment.
+pub(super) struct Snapshot {
+    pub(super) last_stream: u64,
+    pub(super) last_shard: u64,
+    pub(super) streams: Vec<Arc<Stream>>,
+}

@@ -1,0 +1,108 @@
+//! A checkpoint: what the log holds is copied and synced, a manifest says so, and the log before
+//! it may be written over. Appends go on meanwhile.
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use bytes::Bytes;
+
+use super::copy::copy_shards;
+use super::keeper::shards_with_work;
+use super::log_thread::{LogThread, Manifests, Since};
+use crate::commit_log;
+use crate::error::DeviceError;
+use crate::format::manifest::{self, Manifest, ReplayStart};
+use crate::types::SegmentId;
+
+/// Path of a manifest slot.
+pub(super) fn manifest_path(data: &Path, slot: u8) -> PathBuf {
+    commit_log::directory(data).join(format!("manifest.{slot}"))
+}
+
+/// Makes a checkpoint. A full disk leaves it for later; any other failure stops writes, since a
+/// failed sync leaves in doubt what is on the disk.
+pub(super) async fn checkpoint(log: &Rc<LogThread>) {
+    let requests = std::mem::take(&mut *log.checkpoint_requests.borrow_mut());
+    match run(log).await {
+        Ok(()) => {
+            log.shared.metrics.checkpoints.add(1);
+            requests.into_iter().for_each(|request| {
+                request.send(()).ok();
+            });
+        }
+        Err(error) => {
+            log.touch();
+            log.checkpoint_requests.borrow_mut().extend(requests);
+            log.failed(&error);
+        }
+    }
+}
+
+async fn run(log: &Rc<LogThread>) -> Result<(), DeviceError> {
+    let replay = log.log.cursor();
+    *log.since.borrow_mut() = Since { position: replay.position, first_change: None };
+    copy_shards(log, shards_with_work(log)).await?;
+    // From here to the first await is one moment: the floors, what must be synced for them, and
+    // what they no longer name.
+    let dirty = log.files.take_dirty();
+    let garbage = std::mem::take(&mut *log.garbage.borrow_mut());
+    let manifest = manifest(log, replay);
+    log.files.sync(dirty).await.map_err(final_error)?;
+    write_manifest(log, &manifest).await?;
+    let before = log.manifests.replace(Manifests {
+        slot: 1 - log.manifests.get().slot,
+        generation: manifest.generation,
+        replay_sequence: replay.sequence,
+    });
+    remove(log, garbage).await;
+    // The manifest before this one is kept for the case that this one is damaged.
+    log.log.release_before(before.replay_sequence).await;
+    Ok(())
+}
+
+/// A failed sync is final whatever its reason: the pages may be gone.
+fn final_error(error: DeviceError) -> DeviceError {
+    DeviceError { kind: std::io::ErrorKind::Other, ..error }
+}
+
+fn manifest(log: &LogThread, replay: ReplayStart) -> Manifest {
+    let writers = log.writers.borrow();
+    Manifest {
+        generation: log.manifests.get().generation + 1,
+        replay,
+        epoch: log.log.epoch(),
+        shards: writers.values().filter_map(|writer| writer.borrow().floor()).collect(),
+    }
+}
+
+async fn write_manifest(log: &LogThread, manifest: &Manifest) -> Result<(), DeviceError> {
+    let files = &log.device.files;
+    let path = manifest_path(&log.config().directory, log.manifests.get().slot);
+    let (file, is_new) = match files.open(&path).await {
+        Ok(file) => (file, false),
+        Err(error) if error.kind == std::io::ErrorKind::NotFound => {
+            (files.create(&path).await?, true)
+        }
+        Err(error) => return Err(error),
+    };
+    file.write(0, vec![Bytes::from(manifest::encode(manifest, log.store))]).await?;
+    file.sync_data().await.map_err(final_error)?;
+    if is_new {
+        let directory = commit_log::directory(&log.config().directory);
+        files.sync_dir(&directory).await.map_err(final_error)?;
+    }
+    Ok(())
+}
+
+/// Removes segment files that nothing refers to any more. A failure costs space only: the next
+/// start finds them.
+async fn remove(log: &LogThread, garbage: Vec<(SegmentId, PathBuf)>) {
+    for (segment, path) in garbage {
+        log.files.forget(segment);
+        if let Err(error) = log.device.files.remove(&path).await
+            && error.kind != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, "an expired segment stays for now");
+        }
+    }
+}

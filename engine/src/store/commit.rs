@@ -1,0 +1,260 @@
+//! The commit loop: queue to group, group to device, then to readers, then to callers.
+//!
+//! One group is in flight at a time; what arrives meanwhile makes up the next one. No timer: an
+//! idle store commits a single append at once.
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::group_builder::{self, Group};
+use super::log_thread::LogThread;
+use super::queue::{Control, QueuedAppend, Work};
+use super::shard_writer::ShardWriter;
+use crate::config::Durability;
+use crate::error::{AppendError, DeviceError};
+use crate::format::batch::Batch;
+use crate::format::group;
+use crate::format::manifest::ShardFloor;
+use crate::limits::PAGE_BYTES;
+use crate::segment;
+use crate::shard::ShardLog;
+use crate::shard::tail_cache::TailBatch;
+use crate::types::{Durable, Ordinal, SegmentId, ShardUid, Timestamp};
+
+/// A shard is copied once this many of its bytes wait.
+const COPY_BYTES: u64 = 64 << 10;
+
+/// Serves the queue until the store is closed (true), dropped or stopped (false).
+pub(super) async fn run(log: &Rc<LogThread>) -> bool {
+    while log.shared.stopped().is_none() {
+        wait_for_copies(log).await;
+        match log.shared.queue.take(log.config().group_bytes_max).await {
+            Work::Appends(appends) => commit(log, appends).await,
+            Work::Control(Control::Stop) => return true,
+            Work::Control(control) => obey(log, control),
+            Work::Abandoned => return false,
+        }
+    }
+    false
+}
+
+/// Memory is bounded here: nothing is taken from the queue while too much waits for its copy. A
+/// full disk does not hold the queue up, since appends are refused then.
+async fn wait_for_copies(log: &LogThread) {
+    let bound = 2 * log.config().checkpoint_log_bytes;
+    while log.pending_bytes.get() > bound && !log.is_full() && !log.is_over() {
+        log.progress.notified().await;
+    }
+}
+
+async fn commit(log: &LogThread, appends: Vec<QueuedAppend>) {
+    if log.is_full() {
+        refuse(log, appends);
+        return;
+    }
+    match write_group(log, &appends).await {
+        Ok((group, bytes)) => {
+            publish(log, &group, &bytes);
+            count(log, &group, bytes.len());
+            for (queued, outcomes) in appends.into_iter().zip(group.outcomes) {
+                let results = outcomes.into_iter().map(|run| run.map(Durable::witnessed));
+                // A caller that has gone does not want the answer.
+                drop(queued.reply.send(results.collect()));
+            }
+        }
+        Err(Failure::NoRoom(error)) => {
+            log.failed(&error);
+            if log.is_full() {
+                refuse(log, appends);
+            }
+        }
+        Err(Failure::Write(error)) => log.shared.stop(&error.to_string()),
+    }
+}
+
+enum Failure {
+    /// No file for the group; nothing was assigned.
+    NoRoom(DeviceError),
+    /// The group is lost, and with it the ordinals in it.
+    Write(DeviceError),
+}
+
+async fn write_group(log: &LogThread, appends: &[QueuedAppend]) -> Result<(Group, Bytes), Failure> {
+    let is_logged = log.config().durability == Durability::Fsync;
+    if is_logged {
+        let bytes: usize = appends.iter().map(QueuedAppend::group_bytes).sum();
+        let most = (group::HEADER_BYTES + bytes).next_multiple_of(PAGE_BYTES);
+        log.log.make_room(most).await.map_err(Failure::NoRoom)?;
+    }
+    let mut group = group_builder::build(log, appends);
+    let buffer = std::mem::replace(&mut group.buffer, log.pool.take(0));
+    if group.batches.is_empty() {
+        return Ok((group, Bytes::new()));
+    }
+    if !is_logged {
+        log.log.skip(buffer.len());
+        return Ok((group, buffer.freeze()));
+    }
+    let start = Instant::now();
+    let written = log.log.write(&group.header, &group.prefixes, buffer).await;
+    let micros = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
+    log.shared.metrics.log_write_micros.add(micros);
+    written.map(|bytes| (group, bytes)).map_err(Failure::Write)
+}
+
+/// Makes a durable group visible, shard by shard.
+fn publish(log: &LogThread, group: &Group, bytes: &Bytes) {
+    let mut pending = 0;
+    for placed in &group.batches {
+        let batch = Batch::trusted(placed.header, bytes.slice(placed.bytes.clone()));
+        let (segment, offset) = (placed.prefix.segment, placed.prefix.offset);
+        pending += batch.bytes().len() as u64;
+        let tail_batch = TailBatch { batch: batch.clone(), segment, offset };
+        log.tail.borrow_mut().admit(&placed.shard, tail_batch);
+        placed.shard.advance(batch.end(), batch.last_arrival());
+        let mut writer = placed.writer.borrow_mut();
+        writer.await_copy(segment, offset, batch);
+        if writer.pending_bytes >= COPY_BYTES {
+            log.due.borrow_mut().insert(placed.shard.uid);
+            log.keeper.notify_one();
+        }
+    }
+    log.pending_bytes.set(log.pending_bytes.get() + pending);
+    log.touch();
+    let written = log.log.cursor().position - log.since.borrow().position;
+    if written >= log.config().checkpoint_log_bytes {
+        log.keeper.notify_one();
+    }
+}
+
+fn count(log: &LogThread, group: &Group, bytes: usize) {
+    let metrics = &log.shared.metrics;
+    let stored = group.batches.iter().map(|placed| placed.bytes.len() as u64);
+    metrics.appended_records.add(group.records);
+    metrics.appended_bytes.add(stored.sum());
+    metrics.groups.add(1);
+    metrics.log_bytes.add(bytes as u64);
+}
+
+fn refuse(log: &LogThread, appends: Vec<QueuedAppend>) {
+    for queued in appends {
+        let error: AppendError = log.disk_full_error();
+        log.shared.metrics.refused_disk_full.add(1);
+        drop(queued.reply.send(vec![Err(error); queued.append.runs.len()]));
+    }
+}
+
+/// Commands run between groups, so that everything assigned is durable.
+fn obey(log: &LogThread, control: Control) {
+    match control {
+        Control::CloseShards(shards, reply) => drop(reply.send(close_shards(log, &shards))),
+        Control::ReopenShards(shards) => {
+            for writer in shards.into_iter().filter_map(|shard| log.writer(shard)) {
+                writer.borrow_mut().is_closed = false;
+            }
+        }
+        Control::AddShards(shards, reply) => {
+            shards.into_iter().for_each(|shard| add_shard(log, shard));
+            reply.send(()).ok();
+        }
+        Control::RemoveShards(shards, reply) => {
+            let gone = shards.into_iter().flat_map(|shard| remove_shard(log, shard));
+            drop(reply.send(gone.collect()));
+        }
+        Control::Trim(shard, first_kept, reply) => {
+            drop(reply.send(trim(log, shard, first_kept)));
+        }
+        Control::Seal(shard, reply) => {
+            if let Some(writer) = log.writer(shard) {
+                writer.borrow_mut().end_now();
+                log.due.borrow_mut().insert(shard);
+            }
+            log.seal_requests.borrow_mut().push(reply);
+            log.keeper.notify_one();
+        }
+        Control::Checkpoint(reply) => {
+            log.checkpoint_requests.borrow_mut().push(reply);
+            log.keeper.notify_one();
+        }
+        Control::Stop => {}
+    }
+}
+
+fn close_shards(log: &LogThread, shards: &[ShardUid]) -> Result<Vec<Ordinal>, ShardUid> {
+    let open = |shard: &ShardUid| {
+        let writer = log.writer(*shard).filter(|writer| !writer.borrow().is_closed);
+        writer.ok_or(*shard)
+    };
+    let writers: Vec<_> = shards.iter().map(open).collect::<Result<_, _>>()?;
+    let close = |writer: &Rc<RefCell<ShardWriter>>| {
+        let mut writer = writer.borrow_mut();
+        writer.is_closed = true;
+        writer.next
+    };
+    Ok(writers.iter().map(close).collect())
+}
+
+fn add_shard(log: &LogThread, shard: Arc<ShardLog>) {
+    let floor = ShardFloor {
+        shard: shard.uid,
+        next: shard.end(),
+        first_kept: shard.first_kept(),
+        active: None,
+        last_arrival: Timestamp(0),
+        last_segment: SegmentId(0),
+    };
+    log.shared.shards.insert(Arc::clone(&shard));
+    let writer = ShardWriter::new(Arc::clone(&shard), floor, None);
+    log.writers.borrow_mut().insert(shard.uid, Rc::new(RefCell::new(writer)));
+}
+
+fn remove_shard(log: &LogThread, uid: ShardUid) -> Vec<SegmentId> {
+    let Some(writer) = log.writers.borrow_mut().remove(&uid) else { return Vec::new() };
+    let mut writer = writer.borrow_mut();
+    writer.is_removed = true;
+    writer.log.remove();
+    log.shared.shards.remove(uid);
+    log.tail.borrow_mut().forget(&writer.log);
+    log.settle_pending(writer.pending_bytes);
+    let sealed = std::mem::take(&mut *writer.log.segments.write().expect("no holder panics"));
+    let mut gone: Vec<_> = sealed.iter().map(|sealed| (sealed.id, sealed.path.clone())).collect();
+    for open in writer.open.drain(..) {
+        let name = segment::file_name(uid, open.base, open.id);
+        gone.push((open.id, log.files.directory().join(name)));
+    }
+    discard(log, gone)
+}
+
+fn trim(log: &LogThread, uid: ShardUid, first_kept: Ordinal) -> Vec<SegmentId> {
+    let Some(shard) = log.shared.shards.get(uid) else { return Vec::new() };
+    let first_kept = first_kept.min(shard.end());
+    shard.trim(first_kept);
+    // Sealed segments end here at the latest.
+    let sealed_end = log.writer(uid).map_or(shard.end(), |writer| {
+        let writer = writer.borrow();
+        writer.open.front().map_or(writer.next, |front| front.base)
+    });
+    let gone: Vec<_> = {
+        let mut segments = shard.segments.write().expect("no holder panics");
+        let sealed = segments.partition_point(|segment| segment.base < sealed_end);
+        // A segment ends where the next one starts.
+        let ends = segments[..sealed].iter().skip(1).map(|next| next.base).chain([sealed_end]);
+        let gone = ends.take(sealed).take_while(|end| *end <= first_kept).count();
+        segments.drain(..gone).map(|segment| (segment.id, segment.path.clone())).collect()
+    };
+    log.shared.metrics.expired_segments.add(gone.len() as u64);
+    discard(log, gone)
+}
+
+/// Leaves files to be removed once a manifest says that nothing in them is kept.
+fn discard(log: &LogThread, files: Vec<(SegmentId, PathBuf)>) -> Vec<SegmentId> {
+    let ids = files.iter().map(|(id, _)| *id).collect();
+    log.garbage.borrow_mut().extend(files);
+    log.touch();
+    ids
+}

@@ -1,0 +1,302 @@
+//! Opening a data directory: identity, catalogue, manifest, segments by name, replay.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+
+use tokio::time::Instant;
+
+use super::checkpoint::manifest_path;
+use super::identity::{self, Lock};
+use super::log_thread::{LogThread, Manifests, Shared, Space};
+use super::replay;
+use super::segment_files::SegmentFiles;
+use super::shard_writer::ShardWriter;
+use crate::catalog::Catalog;
+use crate::commit_log::{self, BEGINNING, CommitLog, LogFileEntry};
+use crate::device::aligned::BufferPool;
+use crate::device::{Device, LogDevice};
+use crate::error::{DeviceError, FormatError, OpenError};
+use crate::format::manifest::{self, Manifest, ShardFloor};
+use crate::recovery::log_scan;
+use crate::segment::index::SparseIndex;
+use crate::segment::{self, Segment, SegmentState};
+use crate::shard::ShardLog;
+use crate::shard::tail_cache::TailCache;
+use crate::types::{Epoch, Ordinal, SegmentId, Shard, ShardUid, StoreId, StreamId, Timestamp};
+
+/// Unused memory of past groups that is kept for the next ones, in bytes.
+const IDLE_BUFFER_BYTES_MAX: usize = 32 << 20;
+
+/// An open store.
+pub(super) struct Opened {
+    pub(super) log: Rc<LogThread>,
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) lock: Lock,
+}
+
+/// One segment file as its name tells.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ListedSegment {
+    pub(super) shard: ShardUid,
+    pub(super) base: Ordinal,
+    pub(super) bytes: u64,
+}
+
+/// The segment files there are.
+pub(super) type ListedSegments = BTreeMap<SegmentId, ListedSegment>;
+
+/// Opens or creates the store and recovers it.
+///
+/// # Errors
+///
+/// Any `OpenError`.
+pub(super) async fn open(
+    shared: &Arc<Shared>,
+    device: &Device,
+    log_device: Rc<dyn LogDevice>,
+) -> Result<Opened, OpenError> {
+    let start = Instant::now();
+    let data = &shared.config.directory;
+    let (lock, identity) = identity::claim(device, data).await?;
+    device.files.create_dir_all(&segment::directory(data)).await?;
+    device.files.create_dir_all(&commit_log::directory(data)).await?;
+    let store = identity.store;
+    let (catalog, _) = Catalog::open(device, data, store, identity.is_fresh).await?;
+    if identity.is_fresh {
+        identity::finish(device, data).await?;
+    }
+    remove_temporaries(device, data).await?;
+    let log_files = log_scan::list(&*device.files, data).await?;
+    let listed = list_segments(device, data).await?;
+    let manifests = read_manifests(device, data, store).await?;
+    let (slot, newest) = pick(manifests, data, &log_files, listed.is_empty())?;
+    let log =
+        Rc::new(log_thread(shared, device, log_device, store, log_files.clone(), slot, &newest));
+    build_shards(&log, &catalog, &newest, &listed);
+    let free = device.files.free_bytes(data).await?;
+    log.set_space(Space { free, is_low: free < shared.config.reserve_bytes, is_refused: false });
+    replay::replay(&log, &newest, log_files, &listed).await?;
+    let millis = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+    shared.metrics.recovery_ms.set(millis);
+    Ok(Opened { log, catalog: Arc::new(catalog), lock })
+}
+
+fn log_thread(
+    shared: &Arc<Shared>,
+    device: &Device,
+    log_device: Rc<dyn LogDevice>,
+    store: StoreId,
+    log_files: Vec<LogFileEntry>,
+    slot: u8,
+    newest: &Manifest,
+) -> LogThread {
+    let config = &shared.config;
+    let directory = segment::directory(&config.directory);
+    LogThread {
+        shared: Arc::clone(shared),
+        device: device.clone(),
+        store,
+        writers: RefCell::default(),
+        tail: RefCell::new(TailCache::new(
+            config.tail_cache_bytes_max,
+            Arc::clone(&shared.metrics),
+        )),
+        files: SegmentFiles::new(device, directory, config.open_segments_max),
+        log: CommitLog::new(config, device, log_device, store, log_files),
+        pool: BufferPool::new(IDLE_BUFFER_BYTES_MAX),
+        due: RefCell::default(),
+        pending_bytes: Cell::new(0),
+        space: Cell::default(),
+        since: RefCell::default(),
+        manifests: Cell::new(Manifests {
+            slot,
+            generation: newest.generation,
+            replay_sequence: newest.replay.sequence,
+        }),
+        checkpoint_requests: RefCell::default(),
+        seal_requests: RefCell::default(),
+        garbage: RefCell::default(),
+        keeper: tokio::sync::Notify::new(),
+        progress: tokio::sync::Notify::new(),
+        is_ending: Cell::new(false),
+    }
+}
+
+/// Files that never got their name.
+async fn remove_temporaries(device: &Device, data: &Path) -> Result<(), DeviceError> {
+    for directory in [segment::directory(data), commit_log::directory(data)] {
+        for entry in device.files.list(&directory).await? {
+            if entry.name.ends_with(".tmp") {
+                device.files.remove(&directory.join(entry.name)).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn list_segments(device: &Device, data: &Path) -> Result<ListedSegments, DeviceError> {
+    let listed = device.files.list(&segment::directory(data)).await?;
+    let named = listed.into_iter().filter_map(|entry| {
+        let (shard, base, id) = segment::parse_file_name(&entry.name)?;
+        Some((id, ListedSegment { shard, base, bytes: entry.bytes }))
+    });
+    Ok(named.collect())
+}
+
+/// One slot: `None` when there is no file.
+type Slot = Option<Result<Manifest, FormatError>>;
+
+async fn read_manifests(
+    device: &Device,
+    data: &Path,
+    store: StoreId,
+) -> Result<[Slot; 2], OpenError> {
+    let mut slots = [None, None];
+    for (slot, read) in (0u8..).zip(&mut slots) {
+        let path = manifest_path(data, slot);
+        let file = match device.files.open_read(&path).await {
+            Ok(file) => file,
+            Err(error) if error.kind == std::io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error.into()),
+        };
+        let len = usize::try_from(file.bytes().await?).unwrap_or(usize::MAX);
+        let decoded = manifest::decode(&file.read(0, len).await?, store);
+        if let Err(error) = &decoded {
+            if matches!(error, FormatError::Version { .. }) {
+                return Err(identity::unreadable(path, error));
+            }
+            tracing::warn!(file = %path.display(), %error, "a manifest slot is not sound");
+        }
+        *read = Some(decoded);
+    }
+    Ok(slots)
+}
+
+/// The newest sound manifest and the slot the next one goes to. Without one the log itself must
+/// be whole: from its first file on.
+fn pick(
+    slots: [Slot; 2],
+    data: &Path,
+    log_files: &[LogFileEntry],
+    has_no_segments: bool,
+) -> Result<(u8, Manifest), OpenError> {
+    let is_new = slots.iter().all(Option::is_none) && log_files.is_empty() && has_no_segments;
+    let sound = (0u8..).zip(slots).filter_map(|(slot, read)| Some((slot, read?.ok()?)));
+    if let Some((slot, newest)) = sound.max_by_key(|(_, manifest)| manifest.generation) {
+        return Ok((1 - slot, newest));
+    }
+    if is_new || log_files.first().is_some_and(|first| first.sequence == 1) {
+        let (replay, epoch, shards) = (BEGINNING, Epoch(0), Vec::new());
+        return Ok((0, Manifest { generation: 0, replay, epoch, shards }));
+    }
+    Err(OpenError::Damaged {
+        file: manifest_path(data, 0),
+        reason: "neither this manifest nor the other one is sound, and the log before them is gone"
+            .to_owned(),
+    })
+}
+
+/// Makes the state of every catalogued shard from the manifest and the names of its segments;
+/// what belongs to no shard, or to records that have expired, is garbage.
+fn build_shards(
+    log: &Rc<LogThread>,
+    catalog: &Catalog,
+    newest: &Manifest,
+    listed: &ListedSegments,
+) {
+    let floors: BTreeMap<_, _> = newest.shards.iter().map(|floor| (floor.shard, *floor)).collect();
+    let mut files: BTreeMap<ShardUid, Vec<SegmentId>> = BTreeMap::new();
+    for (id, file) in listed {
+        files.entry(file.shard).or_default().push(*id);
+    }
+    for stream in catalog.all() {
+        for shard in &stream.shards {
+            let mut mine = files.remove(&shard.uid).unwrap_or_default();
+            mine.sort_by_key(|id| listed[id].base);
+            let floor = floors.get(&shard.uid).copied().unwrap_or_else(|| new_floor(shard.uid));
+            build_shard(log, shard, stream.id, floor, &mine, listed);
+        }
+    }
+    for id in files.into_values().flatten() {
+        discard(log, id, listed);
+    }
+}
+
+fn new_floor(shard: ShardUid) -> ShardFloor {
+    ShardFloor {
+        shard,
+        next: Ordinal::FIRST,
+        first_kept: Ordinal::FIRST,
+        active: None,
+        last_arrival: Timestamp(0),
+        last_segment: SegmentId(0),
+    }
+}
+
+fn build_shard(
+    log: &Rc<LogThread>,
+    shard: &Shard,
+    stream: StreamId,
+    mut floor: ShardFloor,
+    mine: &[SegmentId],
+    listed: &ListedSegments,
+) {
+    floor.active = floor.active.filter(|active| listed.contains_key(&active.segment));
+    let active = floor.active.map(|active| (active.segment, active.bytes));
+    // Files that start later were made after the manifest: replay makes them again.
+    let known: Vec<_> = mine.iter().filter(|id| listed[id].base < floor.next).collect();
+    let mut segments = Vec::with_capacity(known.len());
+    for (i, &&id) in known.iter().enumerate() {
+        let end = known.get(i + 1).map_or(floor.next, |next| listed[next].base);
+        let active_bytes = active.filter(|(active, _)| *active == id).map(|(_, bytes)| bytes);
+        if end <= floor.first_kept && active_bytes.is_none() {
+            discard(log, id, listed);
+        } else {
+            segments.push(Arc::new(listed_segment(log, id, listed, active_bytes)));
+        }
+    }
+    let (first_kept, end) = (floor.first_kept, floor.next);
+    let shard_log =
+        ShardLog::new(shard.uid, shard.index, stream, first_kept, end, floor.last_arrival);
+    if shard.closed.is_some() {
+        shard_log.close();
+    }
+    let shared = active.and_then(|(id, _)| segments.iter().find(|s| s.id == id).cloned());
+    *shard_log.segments.write().expect("no holder panics") = segments;
+    let shard_log = Arc::new(shard_log);
+    log.shared.shards.insert(Arc::clone(&shard_log));
+    let mut writer = ShardWriter::new(shard_log, floor, shared);
+    if let Some(front) = writer.open.front_mut() {
+        front.stale_bytes = listed.get(&front.id).map_or(0, |file| file.bytes);
+    }
+    log.writers.borrow_mut().insert(shard.uid, Rc::new(RefCell::new(writer)));
+}
+
+fn listed_segment(
+    log: &LogThread,
+    id: SegmentId,
+    listed: &ListedSegments,
+    active_bytes: Option<u64>,
+) -> Segment {
+    let file = &listed[&id];
+    let state = match active_bytes {
+        Some(readable_bytes) => {
+            let index = SparseIndex { entries: Vec::new(), from_position: readable_bytes };
+            SegmentState::Active { readable_bytes, index }
+        }
+        None => SegmentState::Sealed,
+    };
+    let path = log.files.directory().join(segment::file_name(file.shard, file.base, id));
+    Segment { id, shard: file.shard, base: file.base, path, state: Mutex::new(state) }
+}
+
+/// Leaves a file to be removed after the next checkpoint.
+pub(super) fn discard(log: &LogThread, id: SegmentId, listed: &ListedSegments) {
+    let file = &listed[&id];
+    let path = log.files.directory().join(segment::file_name(file.shard, file.base, id));
+    log.garbage.borrow_mut().push((id, path));
+    log.touch();
+}
