@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use super::{Halt, is_stale};
 use crate::device::simulated::{Fault, Operation, SimulatedDisk, Survive};
 use crate::error::ReadError;
+use crate::segment::SegmentState;
 use crate::shard::fixture::Fixture;
 use crate::types::{Ordinal, ReadLimit, StoredRecord, Timestamp};
 
@@ -265,8 +266,8 @@ fn a_late_index_is_completed_once_for_all_readers() {
         }
         fixture.copy().await;
         let index = |fixture: &Fixture| match &*fixture.places[0].0.state.lock().unwrap() {
-            crate::segment::SegmentState::Active { index, .. } => index.clone(),
-            crate::segment::SegmentState::Sealed => panic!("never sealed"),
+            SegmentState::Active { index, .. } => index.clone(),
+            SegmentState::Sealed => panic!("never sealed"),
         };
         let whole = index(&fixture);
         assert!(whole.entries.len() > 3);
@@ -274,6 +275,28 @@ fn a_late_index_is_completed_once_for_all_readers() {
         assert!(index(&fixture).entries.is_empty());
         fixture.reader.read(&fixture.shard, Ordinal(30), NO_HORIZON, ALL).await.unwrap();
         assert_eq!(index(&fixture), whole);
+    });
+}
+
+#[test]
+fn an_index_that_lies_is_not_believed() {
+    block_on(async {
+        let mut fixture = Fixture::new(0, 2).await;
+        for i in 0..20 {
+            fixture.append(&[9000, 10], Timestamp(i)).await;
+        }
+        fixture.copy().await;
+        if let SegmentState::Active { index, .. } = &mut *fixture.places[0].0.state.lock().unwrap()
+        {
+            // Each entry tells the place of a batch that comes too late, or of none at all.
+            index.entries.rotate_left(1);
+            index.entries[2].position += 8;
+            (0..).zip(&mut index.entries).for_each(|(i, entry)| entry.ordinal_delta = i * 8);
+        }
+        for record in &fixture.model {
+            let read = fixture.reader.read(&fixture.shard, record.ordinal, NO_HORIZON, ALL).await;
+            assert_eq!(read.unwrap().records.first(), Some(record));
+        }
     });
 }
 
