@@ -1,6 +1,7 @@
 //! Measures what the device below the log can do, to decide whether a second copy costs too much.
 //!
-//! `cargo run --release -p kinelog-engine --example device_floor -- [directory] [rounds]`
+//! `cargo run --release -p kinelog-engine --example device_floor -- [directory] [rounds] [KiB]`,
+//! the last to measure groups of one size only.
 //!
 //! Three ways to make the same bytes durable, each in groups of one size: (a) one synchronous
 //! direct write per group into a log file that was written before; (b) the same, while a thread
@@ -77,7 +78,9 @@ fn main() -> Result<(), Failure> {
         Ok(ring) => runtimes.push(Box::new(ring)),
         Err(error) => writeln!(io::stdout(), "without io_uring: {error}")?,
     }
-    let cases = cases();
+    let only: Option<usize> = arguments.next().map(|text| text.parse()).transpose()?;
+    let mut cases = cases();
+    cases.retain(|case| only.is_none_or(|kib| case.group_bytes == kib << 10));
     let mut samples = vec![Vec::new(); cases.len() * runtimes.len()];
     for _ in 0..rounds.max(1) {
         for (case_index, case) in cases.iter().enumerate() {
