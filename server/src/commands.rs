@@ -10,6 +10,7 @@ use kinelog_engine::device::clock::{SystemClock, SystemEntropy};
 use kinelog_engine::device::posix::{HELPER_THREADS, PosixFiles, PosixLog};
 use kinelog_engine::device::uring::UringLog;
 use kinelog_engine::device::{Device, LogRuntime};
+use kinelog_engine::error::OpenError;
 use kinelog_engine::recovery::verify::{Finding, Report};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -27,15 +28,18 @@ pub(crate) fn serve(options: &Serve) -> Result<ExitCode, Sentence> {
     runtime.block_on(async {
         let mut stop = StopSignals::listen()?;
         let device = device(options.log_device, &options.data_dir)?;
-        let engine =
-            Engine::open(options.engine(), device).await.map_err(|error| error.to_string())?;
+        let opened = Engine::open(options.engine(), device).await;
+        let engine = opened.map_err(|error| sentence(error, &options.data_dir))?;
         report_open(options, &engine);
         let started = server::start(options.server(), engine.clone()).await;
         let running = started.map_err(|error| error.to_string())?;
         tracing::info!("listening on {}", running.address());
         let reason = stop.received().await;
         tracing::info!(reason, "stopping");
-        running.stop();
+        // Off this thread: tasks of the store in this runtime may be what a request waits for.
+        if tokio::task::spawn_blocking(|| running.stop()).await.is_err() {
+            tracing::error!("the front end did not stop in order");
+        }
         engine.close().await;
         tracing::info!("stopped");
         Ok(ExitCode::SUCCESS)
@@ -47,7 +51,7 @@ pub(crate) fn verify(directory: &Path) -> Result<ExitCode, Sentence> {
     let report = runtime()?.block_on(async {
         let device = device(LogDevice::Posix, directory)?;
         let report = kinelog_engine::recovery::verify::verify(&device, directory).await;
-        report.map_err(|error| error.to_string())
+        report.map_err(|error| sentence(error, directory))
     })?;
     print(&describe(&report));
     let sound = report.findings.iter().all(|finding| finding.harmless);
@@ -77,6 +81,16 @@ fn describe_finding(finding: &Finding) -> String {
     let Finding { file, offset, message, harmless } = finding;
     let weight = if *harmless { "harmless" } else { "damage" };
     format!("{weight}: {} at byte {offset}: {message}\n", file.display())
+}
+
+/// Most say what to do by themselves; what the system says does not.
+fn sentence(error: OpenError, directory: &Path) -> Sentence {
+    match error {
+        OpenError::Device(error) => {
+            format!("{error}; check {} and its permissions", directory.display())
+        }
+        other => other.to_string(),
+    }
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Sentence> {

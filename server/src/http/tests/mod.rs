@@ -4,6 +4,7 @@ mod bounds;
 mod dispatch;
 mod framing;
 mod http2;
+mod http2_frames;
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
@@ -101,7 +102,7 @@ impl Server {
     fn with_grace(bounds: Bounds, stop_grace: Duration) -> Self {
         let settings = Settings {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
-            threads: 1,
+            threads: 2,
             clock_skew_seconds: 300,
             stop_grace,
             bounds,
