@@ -18,7 +18,12 @@ const SHARDS: usize = 3;
 #[derive(Clone, Debug)]
 enum Step {
     /// Appends of `count` records of `bytes` bytes each to one shard; `width` calls at once.
-    Append { shard: usize, count: usize, bytes: usize, width: usize },
+    Append {
+        shard: usize,
+        count: usize,
+        bytes: usize,
+        width: usize,
+    },
     Checkpoint,
     /// The clock jumps, either way.
     Clock(i64),
@@ -27,7 +32,10 @@ enum Step {
     /// Reopens after a drop without a close.
     Drop,
     /// Lets an operation fail some calls later, and cuts the power.
-    Cut { fault_in: u64, survive: Survive },
+    Cut {
+        fault_in: u64,
+        survive: Survive,
+    },
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -38,8 +46,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         Just(Survive::Torn)
     ];
     let append = (0..SHARDS, 1usize..5, 20usize..12_000, 1usize..5);
-    let append = append
-        .prop_map(|(shard, count, bytes, width)| Step::Append { shard, count, bytes, width });
+    let append =
+        append.prop_map(|(shard, count, bytes, width)| Step::Append { shard, count, bytes, width });
     let step = prop_oneof![
         12 => append,
         2 => Just(Step::Checkpoint),

@@ -123,7 +123,12 @@ pub(crate) async fn read_all(
 }
 
 /// Asserts that the shard holds exactly the payloads `numbers`, from ordinal 1 on.
-pub(crate) async fn assert_holds(engine: &Engine, name: &str, shard: usize, numbers: std::ops::Range<u64>) {
+pub(crate) async fn assert_holds(
+    engine: &Engine,
+    name: &str,
+    shard: usize,
+    numbers: std::ops::Range<u64>,
+) {
     let stream = found(engine, name);
     let records = read_all(engine, &stream, &stream.shards[shard]).await.unwrap();
     let ordinals: Vec<_> = records.iter().map(|record| record.ordinal.0).collect();
