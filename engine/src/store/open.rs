@@ -64,7 +64,11 @@ pub(super) async fn open(
     identity::create_directory(device, &segment::directory(data)).await?;
     identity::create_directory(device, &commit_log::directory(data)).await?;
     let store = identity.store;
-    let (catalog, _) = Catalog::open(device, data, store, identity.is_fresh).await?;
+    let (catalog, report) = Catalog::open(device, data, store, identity.is_fresh).await?;
+    if report.healed_frames > 0 || report.repaired_bits > 0 {
+        tracing::warn!(?report, "the catalogue was damaged and has been healed");
+        shared.metrics.repaired_bits.add(report.repaired_bits);
+    }
     if identity.is_fresh {
         identity::finish(device, data).await?;
     }
@@ -129,8 +133,9 @@ fn log_thread(
 async fn remove_temporaries(device: &Device, data: &Path) -> Result<(), DeviceError> {
     for directory in [segment::directory(data), commit_log::directory(data)] {
         for entry in device.files.list(&directory).await? {
-            if entry.name.ends_with(".tmp") {
-                device.files.remove(&directory.join(entry.name)).await?;
+            let path = directory.join(entry.name);
+            if path.extension().is_some_and(|extension| extension == "tmp") {
+                device.files.remove(&path).await?;
             }
         }
     }
@@ -271,6 +276,7 @@ fn build_shard(
     let shard_log = Arc::new(shard_log);
     log.shared.shards.insert(Arc::clone(&shard_log));
     let mut writer = ShardWriter::new(shard_log, floor, shared);
+    writer.closed_end = shard.closed.map(|closed| closed.end);
     if let Some(front) = writer.open.front_mut() {
         front.stale_bytes = listed.get(&front.id).map_or(0, |file| file.bytes);
     }
