@@ -1,5 +1,7 @@
 //! Power cuts at random points: what was acknowledged is there, once, in order, unaltered.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod store_common;
 
 use std::collections::BTreeMap;

@@ -1,5 +1,7 @@
 //! What the store does when the disk fails, fills up, is damaged or belongs to somebody else.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod store_common;
 
 use std::path::{Path, PathBuf};
@@ -60,6 +62,7 @@ async fn a_failed_sync_of_segments_stops_writes_and_loses_nothing() {
     }
     assert!(engine.checkpoint().await.is_err());
     assert!(engine.stopped().is_some());
+    engine.close().await;
     drop(engine);
     let after = Bench { disk: bench.disk.power_cut(1, Survive::None), ..bench };
     assert_holds(&after.open().await, "s", 0, 0..2).await;
