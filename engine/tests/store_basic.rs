@@ -1,5 +1,7 @@
 //! The store's everyday life: append, read back, close, crash, reopen.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod store_common;
 
 use std::time::Instant;

@@ -73,13 +73,20 @@ async fn list(device: &Device, data: &Path) -> Result<Vec<String>, DeviceError> 
 
 async fn refuse_foreign(device: &Device, data: &Path) -> Result<(), OpenError> {
     let names = list(device, data).await?;
-    if names.iter().any(|name| name == NAME || name == UNFINISHED) {
+    if names.iter().any(|name| name == NAME) {
         return Ok(());
     }
-    match names.into_iter().find(|name| name != LOCK) {
+    let is_unfinished = names.iter().any(|name| name == UNFINISHED);
+    let is_ours = |name: &str| name == LOCK || is_unfinished && is_of_a_start(name);
+    match names.into_iter().find(|name| !is_ours(name)) {
         Some(file) => Err(OpenError::Foreign { path: data.to_owned(), file }),
         None => Ok(()),
     }
+}
+
+/// True for what a start that was cut short leaves behind.
+fn is_of_a_start(name: &str) -> bool {
+    name == UNFINISHED || name.starts_with("catalog.")
 }
 
 async fn read(device: &Device, data: &Path) -> Result<StoreId, OpenError> {
@@ -95,13 +102,16 @@ async fn read(device: &Device, data: &Path) -> Result<StoreId, OpenError> {
 pub(super) fn unreadable(file: PathBuf, error: &FormatError) -> OpenError {
     match *error {
         FormatError::Version { found, newest, .. } => OpenError::TooNew { file, found, newest },
-        _ => OpenError::Damaged { file, reason: error.to_string() },
+        FormatError::Short { .. }
+        | FormatError::Magic { .. }
+        | FormatError::Checksum { .. }
+        | FormatError::Field { .. } => OpenError::Damaged { file, reason: error.to_string() },
     }
 }
 
 /// Starts over with whatever an earlier start has left, which never took a record.
 async fn begin(device: &Device, data: &Path, names: Vec<String>) -> Result<StoreId, OpenError> {
-    for name in names.iter().filter(|name| *name != LOCK) {
+    for name in names.iter().filter(|name| is_of_a_start(name)) {
         device.files.remove(&data.join(name)).await?;
     }
     let store = StoreId(device.entropy.next_u128());

@@ -187,10 +187,13 @@ async fn settle(log: &Rc<LogThread>, losses: &Losses) -> Result<(), DeviceError>
         if losses.log_bytes > 0 && !losses.proven.contains(&uid) {
             lost = lost.max(could_be(losses.log_bytes));
         }
-        if lost > 0 && !writer.borrow().is_closed {
+        let next = writer.borrow().next;
+        // A closed shard ends where the catalogue says, lost or not.
+        let end = writer.borrow().closed_end.unwrap_or_else(|| next.plus(lost));
+        if end > next {
             break_tail(log, uid).await?;
             let mut writer = writer.borrow_mut();
-            let next = writer.next.plus(lost);
+            let next = end;
             tracing::error!(shard = %uid, first = %writer.next, %next, "records may be lost");
             writer.burn(next);
             writer.log.advance(next, writer.last_arrival);

@@ -12,8 +12,8 @@ use kinelog_engine::device::simulated::SimulatedDisk;
 use kinelog_engine::error::{AppendError, OpenError, ReadError};
 use kinelog_engine::format::record::RecordRef;
 use kinelog_engine::types::{
-    AppendBuilder, AppendedRun, NewShard, NewStream, Ordinal, ReadLimit, Shard, StoredRecord,
-    Stream, StreamKey, StreamStatus, Timestamp, uniform_ranges,
+    AppendBuilder, AppendedRun, Durable, NewShard, NewStream, Ordinal, ReadLimit, Shard,
+    StoredRecord, Stream, StreamKey, StreamStatus, Timestamp, uniform_ranges,
 };
 
 /// When the tests take place.
@@ -78,7 +78,7 @@ pub(crate) async fn append(
     payloads: &[Vec<u8>],
 ) -> Result<AppendedRun, AppendError> {
     let mut results = engine.append(build(&[(shard, payloads)])).await;
-    results.pop().unwrap().map(|durable| durable.into_inner())
+    results.pop().unwrap().map(Durable::into_inner)
 }
 
 pub(crate) fn build(runs: &[(&Arc<Shard>, &[Vec<u8>])]) -> kinelog_engine::types::Append {
