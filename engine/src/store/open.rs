@@ -175,20 +175,22 @@ async fn read_manifests(
     Ok(slots)
 }
 
-/// The newest sound manifest and the slot the next one goes to. Without one the log itself must
-/// be whole: from its first file on.
+/// The newest sound manifest and the slot the next one goes to. Without one, as before the first
+/// checkpoint, the log itself must be whole: from its first file on.
 fn pick(
     slots: [Slot; 2],
     data: &Path,
     log_files: &[LogFileEntry],
     has_no_segments: bool,
 ) -> Result<(u8, Manifest), OpenError> {
-    let is_new = slots.iter().all(Option::is_none) && log_files.is_empty() && has_no_segments;
+    // Nothing of the log is given up before both slots have been written.
+    let is_early = slots[1].is_none();
     let sound = (0u8..).zip(slots).filter_map(|(slot, read)| Some((slot, read?.ok()?)));
     if let Some((slot, newest)) = sound.max_by_key(|(_, manifest)| manifest.generation) {
         return Ok((1 - slot, newest));
     }
-    if is_new || log_files.first().is_some_and(|first| first.sequence == 1) {
+    let is_whole = log_files.first().map_or(has_no_segments, |first| first.sequence == 1);
+    if is_early && is_whole {
         let (replay, epoch, shards) = (BEGINNING, Epoch(0), Vec::new());
         return Ok((0, Manifest { generation: 0, replay, epoch, shards }));
     }
