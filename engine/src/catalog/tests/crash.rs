@@ -300,3 +300,24 @@ async fn a_mirror_that_was_cut_short_is_healed_from_the_other() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_last_frame_that_may_have_been_acknowledged_is_never_cut() {
+    let (memory, catalog) = fresh().await;
+    busy(&catalog).await;
+    let whole = memory.get(&directory().join(FILE_NAMES[0])).unwrap();
+    let ends = frame_ends(&whole);
+    let (before, last) = (ends[ends.len() - 3], ends[ends.len() - 2]);
+    let mut torn = whole.clone();
+    torn[last + 30..].fill(0);
+    let torn = |other: Option<&[u8]>| {
+        let images = [Some(torn.clone().into()), other.map(|bytes| bytes.to_vec().into())];
+        mirrors::merge(&images, STORE)
+    };
+    let cut = torn(Some(&whole[..last])).unwrap().unwrap();
+    assert_eq!(cut.payloads.len(), ends.len() - 1, "the other mirror was complete before it");
+    // A mirror that lacks even older frames, or is gone, says nothing of the last one.
+    for other in [Some(&whole[..before]), None] {
+        assert!(matches!(torn(other), Err(mirrors::Refusal::Damaged { .. })));
+    }
+}
