@@ -318,6 +318,6 @@ async fn a_last_frame_that_may_have_been_acknowledged_is_never_cut() {
     assert_eq!(cut.payloads.len(), ends.len() - 1, "the other mirror was complete before it");
     // A mirror that lacks even older frames, or is gone, says nothing of the last one.
     for other in [Some(&whole[..before]), None] {
-        assert!(matches!(torn(other), Err(mirrors::Refusal::Damaged { .. })));
+        assert!(matches!(torn(other), Err(Refusal::Damaged { .. })));
     }
 }
