@@ -19,7 +19,7 @@ async fn open_on(disk: &SimulatedDisk, is_fresh: bool) -> Result<Catalog, OpenEr
 #[tokio::test]
 async fn a_power_cut_keeps_what_was_acknowledged_whatever_sectors_survive() {
     let states = states().await;
-    for seed in 0..400 {
+    for seed in 0..140 {
         let disk = SimulatedDisk::new(seed);
         let catalog = open_on(&disk, true).await.unwrap();
         // Seven changes write and sync twice each.
@@ -43,7 +43,7 @@ async fn a_power_cut_keeps_what_was_acknowledged_whatever_sectors_survive() {
 
 #[tokio::test]
 async fn a_power_cut_at_any_moment_of_opening_and_healing_loses_nothing() {
-    for seed in 0..200 {
+    for seed in 0..96 {
         let disk = SimulatedDisk::new(seed);
         let catalog = open_on(&disk, true).await.unwrap();
         busy(&catalog).await;
