@@ -72,8 +72,8 @@ impl Take {
 
     /// Goes on at `next`, which is further on; only before the first record.
     pub(super) fn jump(&mut self, next: Ordinal) {
-        debug_assert!(self.records.is_empty() && next >= self.next);
-        self.next = next;
+        assert!(self.records.is_empty() && next >= self.next, "a read only goes forward");
+        self.next = next.min(self.end);
     }
 
     /// Ends the read before something that cannot be read; the arrival of the record due is not
