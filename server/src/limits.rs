@@ -1,7 +1,7 @@
 //! The service's quotas and the front end's own bounds; each with its unit and its source.
 //!
 //! Rates are what `--limits aws` enforces; `--limits <factor>` multiplies them, `--limits off`
-//! lifts them. Quotas and sizes are not rates and always hold.
+//! lifts them and the quotas of streams and shards. Sizes always hold.
 
 const MIB: u64 = 1 << 20;
 
@@ -67,14 +67,14 @@ pub const PUT_RECORDS_MAX: usize = 500;
 ///
 /// Source: Kinesis Data Streams API Reference, `UpdateMaxRecordSize`.
 pub const RECORD_DATA_BYTES_MAX: usize = 10 << 20;
-/// Smallest setting for the longest record of a stream, in KiB; also the default.
+/// Longest record of a new stream, in KiB.
 ///
-/// Source: Kinesis Data Streams API Reference, `MaxRecordSizeInKiB`.
+/// Source: Kinesis Data Streams API Reference, `CreateStream`, `MaxRecordSizeInKiB`.
 pub const RECORD_KIB_DEFAULT: u32 = 1024;
-/// Largest setting for the longest record of a stream, in KiB.
+/// Smallest and largest setting for the longest record of a stream, in KiB.
 ///
 /// Source: Kinesis Data Streams API Reference, `MaxRecordSizeInKiB`.
-pub const RECORD_KIB_MAX: u32 = 10_240;
+pub const RECORD_KIB: (i64, i64) = (1024, 10_240);
 /// Bytes of one `GetRecords` answer, in keys and data.
 ///
 /// Source: Kinesis Data Streams API Reference, `GetRecords`.

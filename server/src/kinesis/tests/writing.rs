@@ -262,5 +262,4 @@ async fn records_routed_by_an_old_map_are_routed_again() {
         })
         .collect();
     assert_eq!(shards, [ShardIndex(2), ShardIndex(2)]);
-    assert!(report.failure.is_none());
 }
