@@ -1,6 +1,7 @@
 //! Reading a request body into one contiguous buffer, within bounds of length, pace and memory.
 //!
-//! No buffer is made from a declared length. Memory is reserved from the budget of all bodies
+//! One budget holds for all bodies of the server. A request body that does not fit is refused; an
+//! answer is always held, and so keeps out new requests until its client has read it. No buffer is made from a declared length. Memory is reserved from the budget of all bodies
 //! before bytes are copied, and the buffer doubles as they arrive, so a client pins no more than
 //! about twice what it has sent. A body that comes in one frame is used as it is, uncopied.
 
@@ -29,13 +30,19 @@ impl Budget {
         Arc::new(Self { max, used: AtomicUsize::new(0) })
     }
 
+    /// Takes `bytes`, also beyond the end.
+    pub(super) fn hold(self: &Arc<Self>, bytes: usize) -> Reservation {
+        self.used.fetch_add(bytes, Ordering::Relaxed);
+        Reservation { budget: Arc::clone(self), bytes }
+    }
+
     fn free(&self) -> usize {
         self.max.saturating_sub(self.used.load(Ordering::Relaxed))
     }
 }
 
 /// A part of the budget; it returns when this is dropped.
-struct Reservation {
+pub(super) struct Reservation {
     budget: Arc<Budget>,
     bytes: usize,
 }
@@ -122,7 +129,7 @@ impl Reader<'_> {
         longest: usize,
         budget: &Arc<Budget>,
     ) -> Result<Collected, Refusal> {
-        let mut reservation = Reservation { budget: Arc::clone(budget), bytes: 0 };
+        let mut reservation = budget.hold(0);
         let first = self.next().await?.unwrap_or_default();
         check_length(first.len(), longest)?;
         reservation.grow_to(first.len())?;
@@ -198,8 +205,7 @@ mod tests {
     #[test]
     fn budget_is_taken_to_the_byte_and_returned() {
         let budget = Budget::new(100);
-        let mut one = Reservation { budget: Arc::clone(&budget), bytes: 0 };
-        let mut two = Reservation { budget: Arc::clone(&budget), bytes: 0 };
+        let (mut one, mut two) = (budget.hold(0), budget.hold(0));
         one.grow_to(60).unwrap();
         one.grow_to(50).unwrap();
         assert_eq!(two.grow_to(41), Err(Refusal::Overloaded));
@@ -208,6 +214,10 @@ mod tests {
         drop(one);
         assert_eq!(budget.free(), 60);
         assert_eq!(two.grow_to(usize::MAX), Err(Refusal::Overloaded));
+        let answer = budget.hold(100);
+        assert_eq!((budget.free(), two.grow_to(41)), (0, Err(Refusal::Overloaded)));
+        drop(answer);
+        two.grow_to(100).unwrap();
     }
 
     #[test]
