@@ -1,10 +1,12 @@
 //! The Kinelog server: the Kinesis Data Streams API over the engine.
 //!
 //! Layers, lowest first; a module imports from the ones above it in this list only:
-//! `limits`, `aws` (protocol pieces), `metrics`, `throttle`, `seal`, `shard_iterator`, `kinesis` (one file
-//! an operation), `http`, `server` (assembly), and the binary.
+//! `limits`, `aws` (protocol pieces), `metrics`, `throttle`, `seal`, `shard_iterator`, `kinesis` (one
+//! file an operation), `http`, `server` (assembly), `commands` and `arguments` (the binary).
 
+pub mod arguments;
 pub mod aws;
+mod commands;
 pub mod http;
 pub mod kinesis;
 pub mod limits;

@@ -135,6 +135,96 @@ pub fn shard_quota(region: &str) -> u32 {
     }
 }
 
+use std::time::Duration;
+
+/// Longest request body in any encoding but CBOR, in bytes.
+///
+/// Reason: a full PutRecords call is 10 MiB, 13.4 MiB in base64, plus 500 keys and names.
+pub const JSON_BODY_BYTES_MAX: usize = 16 << 20;
+
+/// Longest CBOR request body, in bytes: the same call without base64.
+pub const CBOR_BODY_BYTES_MAX: usize = 12 << 20;
+
+/// Bytes of an over-long body that are read and thrown away, so that a client which sends first and
+/// reads later sees the answer instead of a reset.
+pub const DISCARDED_BODY_BYTES_MAX: u64 = 64 << 20;
+
+/// Bytes all request bodies together may hold in memory.
+///
+/// Reason: 32 of the longest bodies at once; above it requests are shed with 503.
+pub const BODY_MEMORY_BYTES_MAX: usize = 512 << 20;
+
+/// Longest request head, in bytes: request line and header lines.
+///
+/// Source: what AWS load balancers accept for a whole head.
+pub const HEAD_BYTES_MAX: u32 = 64 << 10;
+
+/// Most header lines of a request.
+///
+/// Reason: SDKs send fewer than 20; hyper keeps up to 100 without allocating.
+pub const HEAD_LINES_MAX: usize = 100;
+
+/// Time a request head may take from its first byte, and a new connection to its first byte.
+pub const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// Time a body may take before [`BODY_BYTES_PER_SECOND_MIN`] counts.
+pub const BODY_GRACE: Duration = Duration::from_secs(10);
+
+/// Slowest pace of a body after [`BODY_GRACE`], in bytes a second.
+pub const BODY_BYTES_PER_SECOND_MIN: u32 = 1_000;
+
+/// Time a connection may be open without a request.
+pub const IDLE_TIME_MAX: Duration = Duration::from_mins(1);
+
+/// Time an answer may wait without the client reading one byte of it.
+pub const UNREAD_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// Connections in all, unless told otherwise on the command line.
+///
+/// Reason: the JS SDK opens one for each request in flight; 20,000 take about 400 MB at worst.
+pub const CONNECTIONS_MAX: usize = 20_000;
+
+/// Connections the kernel may hold for us before they are accepted.
+pub const LISTEN_BACKLOG: i32 = 4_096;
+
+/// Concurrent HTTP/2 streams of a connection.
+///
+/// Reason: consumers keep one open for each shard on few connections.
+pub const HTTP2_STREAMS_MAX: u32 = 1_024;
+
+/// HTTP/2 flow-control window of one stream, in bytes: the longest body without a stall.
+pub const HTTP2_STREAM_WINDOW_BYTES: u32 = 16 << 20;
+
+/// HTTP/2 flow-control window of a connection, in bytes: two such bodies.
+pub const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 32 << 20;
+
+/// Largest HTTP/2 frame accepted, in bytes; larger ones save work on large bodies.
+pub const HTTP2_FRAME_BYTES_MAX: u32 = 256 << 10;
+
+/// Streams a client may reset before they are handled; more end the connection.
+///
+/// Source: the default of h2, set after the rapid-reset attacks (CVE-2023-44487).
+pub const HTTP2_PENDING_RESETS_MAX: usize = 20;
+
+/// Streams reset for the client's own mistakes; more end the connection.
+///
+/// Source: the default of hyper.
+pub const HTTP2_ERROR_RESETS_MAX: usize = 1_024;
+
+/// Time between our own HTTP/2 pings, and time for their answer.
+pub const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(20);
+
+/// How far the date of a request may be off, either way, in seconds, unless told otherwise.
+///
+/// Source: Signature Version 4 of AWS, which allows 5 minutes for most services.
+pub const CLOCK_SKEW_SECONDS: u64 = 300;
+
+/// Time requests in flight get to finish when the server stops.
+pub const STOP_GRACE: Duration = Duration::from_secs(5);
+
+/// Pause of a listener after the system refused it a connection (no descriptors, no memory).
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
 /// Deepest nesting of lists and maps in a body. Own bound: no input of the API nests deeper than 5.
 pub const BODY_DEPTH_MAX: usize = 32;
 

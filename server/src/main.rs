@@ -1,2 +1,5 @@
-//! tmp
-fn main() {}
+//! The binary.
+
+fn main() -> std::process::ExitCode {
+    kinelog::arguments::main()
+}

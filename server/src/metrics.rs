@@ -1,1 +1,141 @@
-//! Counters of the server under the service's metric names, and their export.
+//! Counters of the server and their export in the text format of Prometheus.
+
+use hyper::StatusCode;
+use prometheus::core::Collector;
+use prometheus::{
+    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    TextEncoder,
+};
+
+/// Bounds of the duration histogram, in seconds: from a cache hit to a stalled disk.
+const DURATION_BUCKETS: &[f64] = &[
+    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
+];
+
+/// The counters of one server.
+#[derive(Debug)]
+pub struct Metrics {
+    /// Connections open now.
+    pub connections: IntGauge,
+    /// Connections closed at once because there were too many.
+    pub refused_connections: IntCounter,
+    /// Bytes of request bodies read whole.
+    pub request_bytes: IntCounter,
+    /// Bytes of answer bodies.
+    pub response_bytes: IntCounter,
+    /// Requests that ended by a panic.
+    pub panics: IntCounter,
+    requests: IntCounterVec,
+    durations: HistogramVec,
+    registry: Registry,
+}
+
+impl Metrics {
+    /// All at zero.
+    #[expect(clippy::missing_panics_doc, reason = "the names are constants, and differ")]
+    pub fn new() -> Self {
+        Self::register().expect("the names are valid, and differ")
+    }
+
+    fn register() -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let requests = Opts::new("kinelog_requests_total", "Requests answered.");
+        let durations = HistogramOpts::new(
+            "kinelog_request_seconds",
+            "Time from a request's head to its answer.",
+        )
+        .buckets(DURATION_BUCKETS.to_vec());
+        Ok(Self {
+            connections: registered(
+                &registry,
+                IntGauge::new("kinelog_connections", "Connections open now.")?,
+            )?,
+            refused_connections: counter(
+                &registry,
+                "kinelog_refused_connections_total",
+                "Connections closed at once because there were too many.",
+            )?,
+            request_bytes: counter(
+                &registry,
+                "kinelog_request_bytes_total",
+                "Bytes of request bodies.",
+            )?,
+            response_bytes: counter(
+                &registry,
+                "kinelog_response_bytes_total",
+                "Bytes of answer bodies.",
+            )?,
+            panics: counter(&registry, "kinelog_panics_total", "Requests ended by a panic.")?,
+            requests: registered(
+                &registry,
+                IntCounterVec::new(requests, &["operation", "status"])?,
+            )?,
+            durations: registered(&registry, HistogramVec::new(durations, &["operation"])?)?,
+            registry,
+        })
+    }
+
+    /// Counts one answer. `operation` is "-" where none was recognised.
+    pub fn answered(&self, operation: &str, status: StatusCode, seconds: f64, bytes: usize) {
+        self.requests.with_label_values(&[operation, status.as_str()]).inc();
+        self.durations.with_label_values(&[operation]).observe(seconds);
+        self.response_bytes.inc_by(bytes as u64);
+    }
+
+    /// Everything as text, and each of `gauges` as `kinelog_engine_<name>`.
+    pub fn render(&self, gauges: &[(&'static str, u64)]) -> String {
+        let mut families = self.registry.gather();
+        for (name, value) in gauges {
+            let help = "Counter or gauge of the store.";
+            if let Ok(gauge) = IntGauge::new(format!("kinelog_engine_{name}"), help) {
+                gauge.set(i64::try_from(*value).unwrap_or(i64::MAX));
+                families.extend(gauge.collect());
+            }
+        }
+        let mut text = Vec::new();
+        if let Err(error) = TextEncoder::new().encode(&families, &mut text) {
+            tracing::error!(%error, "metrics not rendered");
+        }
+        String::from_utf8_lossy(&text).into_owned()
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn counter(registry: &Registry, name: &str, help: &str) -> prometheus::Result<IntCounter> {
+    registered(registry, IntCounter::new(name, help)?)
+}
+
+fn registered<C: Collector + Clone + 'static>(
+    registry: &Registry,
+    collector: C,
+) -> prometheus::Result<C> {
+    registry.register(Box::new(collector.clone()))?;
+    Ok(collector)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_and_gauges_are_rendered() {
+        let metrics = Metrics::new();
+        metrics.answered("PutRecord", StatusCode::OK, 0.002, 10);
+        metrics.answered("PutRecord", StatusCode::OK, 0.002, 5);
+        let text = metrics.render(&[("groups", 7)]);
+        for line in [
+            r#"kinelog_requests_total{operation="PutRecord",status="200"} 2"#,
+            "kinelog_response_bytes_total 15",
+            r#"kinelog_request_seconds_bucket{operation="PutRecord",le="0.0025"} 2"#,
+            r#"kinelog_request_seconds_bucket{operation="PutRecord",le="0.001"} 0"#,
+            "kinelog_engine_groups 7",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in {text}");
+        }
+    }
+}

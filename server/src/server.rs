@@ -1,1 +1,146 @@
-//! Assembly: one call starts a server on given listeners, engine and settings.
+//! Assembly: one call starts the service on an open store. The binary and in-process tests use it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kinelog_engine::Engine;
+use kinelog_engine::config::Durability;
+
+use crate::aws::Encoding;
+use crate::aws::exception::Exception;
+use crate::aws::sigv4::Principal;
+use crate::aws::value::Value;
+use crate::http::{self, Api, Health, Running, Status};
+use crate::kinesis::context::{self, Context};
+use crate::kinesis::{self, Operation};
+use crate::metrics::Metrics;
+
+/// How to serve.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The front end.
+    pub http: http::Settings,
+    /// The service.
+    pub kinesis: context::Settings,
+    /// What an acknowledgement of `engine` means; only reported.
+    pub durability: Durability,
+    /// Streams to create before the first request is taken, unless they exist.
+    pub streams: Vec<StreamToCreate>,
+    /// Region of these streams.
+    pub region: String,
+}
+
+/// A stream to create at the start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamToCreate {
+    /// Its name.
+    pub name: String,
+    /// Its shards; `None` makes an on-demand stream.
+    pub shards: Option<u32>,
+}
+
+/// Why a server did not start, as one sentence.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A stream to create was refused.
+    #[error("stream {name} cannot be created ({reason}); change --create-stream")]
+    Stream {
+        /// Its name.
+        name: String,
+        /// The service's answer.
+        reason: Exception,
+    },
+    /// The address cannot be bound, or the system refuses a thread.
+    #[error("cannot serve on {address} ({reason}); choose another address by --listen")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The system's answer.
+        reason: io::Error,
+    },
+}
+
+/// Starts serving `engine`. Stopping does not close the engine. Transitions of streams that were
+/// under way go on in the calling runtime.
+///
+/// # Errors
+///
+/// See `StartError`; nothing serves then.
+pub async fn start(settings: Settings, engine: Engine) -> Result<Running, StartError> {
+    let Settings { http, kinesis, durability, streams, region } = settings;
+    let context = Context::new(engine, kinesis);
+    kinesis::resume_transitions(&context);
+    for StreamToCreate { name, shards } in streams {
+        if let Err(reason) = kinesis::ensure_stream(&context, &region, &name, shards).await {
+            return Err(StartError::Stream { name, reason });
+        }
+    }
+    let api = Arc::new(Kinesis { context, durability });
+    http::start(&http, &api, &Arc::new(Metrics::new()))
+        .map_err(|reason| StartError::Listen { address: http.listen, reason })
+}
+
+/// The name of a mode, as on the command line.
+pub(crate) const fn durability_name(durability: Durability) -> &'static str {
+    match durability {
+        Durability::Fsync => "fsync",
+        Durability::None => "none",
+    }
+}
+
+struct Kinesis {
+    context: Context,
+    durability: Durability,
+}
+
+impl Api for Kinesis {
+    type Operation = Operation;
+
+    fn find(&self, target: &str) -> Option<Operation> {
+        Operation::of_target(target)
+    }
+
+    fn name(&self, operation: Operation) -> &'static str {
+        operation.name()
+    }
+
+    async fn run(
+        &self,
+        operation: Operation,
+        principal: &Principal,
+        encoding: Encoding,
+        body: Value<'_>,
+    ) -> Result<Bytes, Exception> {
+        operation.run(&self.context, principal, encoding, body).await
+    }
+
+    fn now_seconds(&self) -> u64 {
+        self.context.engine.now().0 / 1_000
+    }
+
+    fn health(&self) -> Health {
+        let engine = &self.context.engine;
+        let stopped = engine.stopped();
+        let disk_full = engine.metrics().disk_full.get() != 0;
+        let status = match (&stopped, disk_full) {
+            (Some(_), _) => Status::Stopped,
+            (None, true) => Status::DiskFull,
+            (None, false) => Status::Ok,
+        };
+        Health {
+            version: env!("CARGO_PKG_VERSION"),
+            status,
+            durability: durability_name(self.durability),
+            log_device: engine.log_device(),
+            stopped,
+            disk_full,
+            limits: self.context.settings().limits.to_string(),
+        }
+    }
+
+    fn gauges(&self) -> Vec<(&'static str, u64)> {
+        self.context.engine.metrics().values()
+    }
+}

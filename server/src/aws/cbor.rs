@@ -73,13 +73,11 @@ impl<'a> Parser<'a> {
     }
 
     fn text(&mut self) -> Result<Cow<'a, str>, Malformed> {
-        match self.decoder.datatype()? {
-            Type::String => Ok(Cow::Borrowed(self.decoder.str()?)),
-            Type::StringIndef => {
-                Ok(self.decoder.str_iter()?.collect::<Result<String, _>>()?.into())
-            }
-            _ => Err(Malformed),
+        if self.decoder.datatype()? == Type::String {
+            return Ok(Cow::Borrowed(self.decoder.str()?));
         }
+        let whole: Result<String, _> = self.decoder.str_iter()?.collect();
+        Ok(Cow::Owned(whole?))
     }
 
     fn bytes(&mut self) -> Result<Cow<'a, [u8]>, Malformed> {

@@ -80,19 +80,18 @@ impl Kind {
 
     /// Its HTTP status where it is answered in the encoding of the request.
     pub const fn status(self) -> StatusCode {
-        match self {
-            Self::InternalFailure => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::ServiceUnavailable => StatusCode::SERVICE_UNAVAILABLE,
-            _ => StatusCode::BAD_REQUEST,
+        if matches!(self, Self::InternalFailure) {
+            StatusCode::INTERNAL_SERVER_ERROR
+        } else if matches!(self, Self::ServiceUnavailable) {
+            StatusCode::SERVICE_UNAVAILABLE
+        } else {
+            StatusCode::BAD_REQUEST
         }
     }
 
     /// Key of its message.
     const fn message_key(self) -> &'static str {
-        match self {
-            Self::AccessDenied | Self::Serialization => "Message",
-            _ => "message",
-        }
+        if matches!(self, Self::AccessDenied | Self::Serialization) { "Message" } else { "message" }
     }
 }
 

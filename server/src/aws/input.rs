@@ -27,6 +27,9 @@ pub struct Input<'a> {
     members: Vec<(&'static str, Field<'a>)>,
 }
 
+/// Entries of a map from text to text, in the order of the keys, each key once.
+pub type TextMap<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
+
 /// A coerced member.
 #[derive(Debug)]
 pub enum Field<'a> {
@@ -43,9 +46,9 @@ pub enum Field<'a> {
     /// A null entry of a list, while `read` works; `read` refuses the list and returns none.
     Null,
     /// List; nulls inside were refused.
-    List(Vec<Field<'a>>),
-    /// Map, in the order of its keys, each key once.
-    TextMap(Vec<(Cow<'a, str>, Cow<'a, str>)>),
+    List(Vec<Self>),
+    /// Map.
+    TextMap(TextMap<'a>),
     /// Structure.
     Structure(Input<'a>),
 }
@@ -108,7 +111,7 @@ impl<'a> Input<'a> {
     }
 
     /// Nested structure.
-    pub fn structure(&self, name: &str) -> Option<&Input<'a>> {
+    pub fn structure(&self, name: &str) -> Option<&Self> {
         if let Some(Field::Structure(input)) = self.field(name) { Some(input) } else { None }
     }
 }

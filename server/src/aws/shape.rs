@@ -13,7 +13,7 @@ pub struct Structure {
 /// One member of a structure.
 #[derive(Debug)]
 pub struct Member {
-    /// Wire name, UpperCamel.
+    /// Wire name, in upper camel case.
     pub name: &'static str,
     /// True when it must be present and not null.
     pub required: bool,
@@ -23,6 +23,9 @@ pub struct Member {
     pub shape: Shape,
 }
 
+/// A pattern as the service prints it, and its check of a whole text.
+pub type Pattern = (&'static str, fn(&str) -> bool);
+
 /// Kind of a member with its constraints.
 #[derive(Debug)]
 pub enum Shape {
@@ -31,7 +34,7 @@ pub enum Shape {
         /// Shortest and longest, if constrained.
         length: Option<(usize, usize)>,
         /// Pattern as the service prints it, and its check.
-        pattern: Option<(&'static str, fn(&str) -> bool)>,
+        pattern: Option<Pattern>,
         /// Enum values in the order the service prints.
         one_of: Option<&'static [&'static str]>,
     },
@@ -54,7 +57,7 @@ pub enum Shape {
     /// List of one kind, with fewest and most entries.
     List {
         /// Kind of the entries.
-        of: &'static Shape,
+        of: &'static Self,
         /// Fewest and most.
         length: Option<(usize, usize)>,
     },

@@ -129,16 +129,18 @@ impl Signature {
             ("Signature", signature),
             ("SignedHeaders", signed_headers),
         ];
-        let mut message = String::new();
-        for (name, _) in parts.iter().filter(|(_, value)| value.is_empty()) {
-            message += &format!("Authorization header requires '{name}' parameter. ");
-        }
+        let absent = parts.iter().filter(|(_, value)| value.is_empty());
+        let mut sentences: Vec<_> = absent
+            .map(|(name, _)| format!("Authorization header requires '{name}' parameter."))
+            .collect();
         if date.is_empty() {
-            message += "Authorization header requires existence of either \
-                        a 'X-Amz-Date' or a 'Date' header. ";
+            let sentence = "Authorization header requires existence of either \
+                            a 'X-Amz-Date' or a 'Date' header.";
+            sentences.push(sentence.to_owned());
         }
-        if !message.is_empty() {
-            return Err(incomplete(format!("{message}Authorization={header}")));
+        if !sentences.is_empty() {
+            sentences.push(format!("Authorization={header}"));
+            return Err(incomplete(sentences.join(" ")));
         }
         Ok(Self {
             algorithm: algorithm.to_owned(),
@@ -153,16 +155,14 @@ impl Signature {
         let [credential, signature, signed_headers, date] =
             ["X-Amz-Credential", "X-Amz-Signature", "X-Amz-SignedHeaders", "X-Amz-Date"]
                 .map(|name| (name, query.get(name).unwrap_or_default()));
-        let mut message = String::new();
-        for (name, value) in
-            [("X-Amz-Algorithm", algorithm), credential, signature, signed_headers, date]
-        {
-            if value.is_empty() {
-                message += &format!("AWS query-string parameters must include '{name}'. ");
-            }
-        }
-        if !message.is_empty() {
-            return Err(incomplete(message + "Re-examine the query-string parameters."));
+        let parts = [("X-Amz-Algorithm", algorithm), credential, signature, signed_headers, date];
+        let absent = parts.iter().filter(|(_, value)| value.is_empty());
+        let mut sentences: Vec<_> = absent
+            .map(|(name, _)| format!("AWS query-string parameters must include '{name}'."))
+            .collect();
+        if !sentences.is_empty() {
+            sentences.push("Re-examine the query-string parameters.".to_owned());
+            return Err(incomplete(sentences.join(" ")));
         }
         Ok(Self {
             algorithm: algorithm.to_owned(),

@@ -23,9 +23,9 @@ pub enum Value<'a> {
     /// CBOR byte string.
     Bytes(Cow<'a, [u8]>),
     /// List.
-    List(Vec<Value<'a>>),
+    List(Vec<Self>),
     /// Map in the order of the body; of equal keys the last one counts.
-    Map(Vec<(Cow<'a, str>, Value<'a>)>),
+    Map(Vec<(Cow<'a, str>, Self)>),
 }
 
 /// The body is not a sound document of its encoding, or it is past a bound of `limits::BODY_*`.

@@ -214,11 +214,11 @@ impl Writer {
         let [.., b3, b2, b1, b0] = number.to_be_bytes();
         match number {
             0..=23 => self.bytes.push(major | b0),
-            24..=0xff => self.bytes.extend_from_slice(&[major | 24, b0]),
-            0x100..=0xffff => self.bytes.extend_from_slice(&[major | 25, b1, b0]),
-            0x1_0000..=0xffff_ffff => self.bytes.extend_from_slice(&[major | 26, b3, b2, b1, b0]),
+            24..=0xff => self.bytes.extend_from_slice(&[major | 0x18, b0]),
+            0x100..=0xffff => self.bytes.extend_from_slice(&[major | 0x19, b1, b0]),
+            0x1_0000..=0xffff_ffff => self.bytes.extend_from_slice(&[major | 0x1a, b3, b2, b1, b0]),
             _ => {
-                self.bytes.push(major | 27);
+                self.bytes.push(major | 0x1b);
                 self.bytes.extend_from_slice(&number.to_be_bytes());
             }
         }

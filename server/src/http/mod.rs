@@ -1,1 +1,30 @@
 //! The HTTP front end: hyper without a framework.
+//!
+//! A worker thread owns a listener, a runtime and the connections it accepts; nothing moves between
+//! workers. A connection is HTTP/1.1 or HTTP/2, told by its first bytes. A request passes
+//! `pipeline`, one step after the other in the service's order, and then runs in the [`Api`] behind.
+//! Every wait for a client ends: `connection` watches heads, idleness and unread answers, and
+//! `request_body` the pace and the memory of bodies.
+
+mod admin;
+mod answer;
+mod api;
+mod body;
+mod bounds;
+mod connection;
+mod cors;
+mod head_screen;
+mod listener;
+mod media;
+mod pipeline;
+mod request_body;
+mod transport;
+mod worker;
+
+#[cfg(test)]
+mod tests;
+
+pub use api::{Api, Health, Status};
+pub use body::{ResponseBody, Rope};
+pub use bounds::Bounds;
+pub use worker::{Running, Settings, start};

@@ -8,7 +8,7 @@ use std::mem;
 
 use super::place::Place;
 use super::validation::Violations;
-use super::{Field, Input};
+use super::{Field, Input, TextMap};
 use crate::aws::Encoding;
 use crate::aws::base64;
 use crate::aws::exception::{Exception, Kind};
@@ -37,10 +37,8 @@ impl<'v> Coercion<'v> {
         shape: &'static Structure,
         place: Option<&Place<'_>>,
     ) -> Result<Input<'a>, Exception> {
-        let mut entries = match value {
-            Value::Map(entries) => entries,
-            Value::List(_) => return Err(refusal(UNEXPECTED_LIST)),
-            _ => return Err(refusal("Expected null")),
+        let Value::Map(mut entries) = value else {
+            return Err(not_nested(&value, "Expected null"));
         };
         let mut members = Vec::with_capacity(entries.len().min(shape.members.len()));
         for member in shape.members {
@@ -81,10 +79,8 @@ impl<'v> Coercion<'v> {
         of: &'static Shape,
         place: &Place<'_>,
     ) -> Result<Vec<Field<'a>>, Exception> {
-        let entries = match value {
-            Value::List(entries) => entries,
-            Value::Map(_) => return Err(refusal(UNEXPECTED_MAP)),
-            _ => return Err(refusal("Expected list or null")),
+        let Value::List(entries) = value else {
+            return Err(not_nested(&value, "Expected list or null"));
         };
         let coerced = entries.into_iter().enumerate().map(|(index, entry)| {
             let place = place.entry(index);
@@ -101,14 +97,12 @@ impl<'v> Coercion<'v> {
         &mut self,
         value: Value<'a>,
         place: &Place<'_>,
-    ) -> Result<Vec<(Cow<'a, str>, Cow<'a, str>)>, Exception> {
-        let mut entries = match value {
-            Value::Map(entries) => entries,
-            Value::List(_) => return Err(refusal(UNEXPECTED_LIST)),
-            _ => return Err(refusal("Expected map or null")),
+    ) -> Result<TextMap<'a>, Exception> {
+        let Value::Map(mut entries) = value else {
+            return Err(not_nested(&value, "Expected map or null"));
         };
         entries.sort_by(|(one, _), (other, _)| one.cmp(other)); // Stable: equal keys keep their order.
-        let mut map: Vec<(Cow<'a, str>, Cow<'a, str>)> = Vec::with_capacity(entries.len());
+        let mut map: TextMap<'a> = Vec::with_capacity(entries.len());
         let mut entries = entries.into_iter().peekable();
         while let Some((key, value)) = entries.next() {
             if entries.peek().is_some_and(|(next, _)| *next == key) {
@@ -136,29 +130,28 @@ impl<'v> Coercion<'v> {
     }
 }
 
-fn text<'a>(value: Value<'a>) -> Result<Cow<'a, str>, Exception> {
-    match value {
-        Value::Text(text) => Ok(text),
-        other => Err(not_convertible(&other, "an String")),
-    }
+fn text(value: Value<'_>) -> Result<Cow<'_, str>, Exception> {
+    let Value::Text(text) = value else { return Err(not_convertible(&value, "an String")) };
+    Ok(text)
 }
 
 fn integer(value: &Value<'_>) -> Result<i32, Exception> {
-    let number = match value {
-        Value::Integer(number) | Value::Millis(number) => *number,
-        Value::Float(number) => truncated(number.floor()),
-        _ => return Err(not_convertible(value, "an Integer")),
+    let number = if let Value::Float(number) = value {
+        truncated(number.floor())
+    } else if let Value::Integer(number) | Value::Millis(number) = value {
+        *number
+    } else {
+        return Err(not_convertible(value, "an Integer"));
     };
     let nearest = if number < 0 { i32::MIN } else { i32::MAX };
     Ok(i32::try_from(number).unwrap_or(nearest))
 }
 
 fn boolean(value: &Value<'_>) -> Result<bool, Exception> {
-    let text = match value {
-        Value::Bool(value) => return Ok(*value),
-        Value::Text(text) => text,
-        _ => return Err(not_convertible(value, "an Boolean")),
-    };
+    if let Value::Bool(value) = value {
+        return Ok(*value);
+    }
+    let Value::Text(text) = value else { return Err(not_convertible(value, "an Boolean")) };
     let is_one_of = |words: [&str; 3]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
     if is_one_of(["true", "1", "yes"]) {
         Ok(true)
@@ -169,11 +162,22 @@ fn boolean(value: &Value<'_>) -> Result<bool, Exception> {
     }
 }
 
-fn blob<'a>(value: Value<'a>) -> Result<Cow<'a, [u8]>, Exception> {
-    match value {
-        Value::Bytes(bytes) => Ok(bytes),
-        Value::Text(text) => base64::decode(&text).map(Cow::Owned),
-        other => Err(not_convertible(&other, "a Blob")),
+fn blob(value: Value<'_>) -> Result<Cow<'_, [u8]>, Exception> {
+    if let Value::Bytes(bytes) = value {
+        return Ok(bytes);
+    }
+    let Value::Text(text) = value else { return Err(not_convertible(&value, "a Blob")) };
+    base64::decode(&text).map(Cow::Owned)
+}
+
+/// What is answered where a list, map or structure was wanted and `value` is another kind.
+fn not_nested(value: &Value<'_>, words_for_scalars: &'static str) -> Exception {
+    if matches!(value, Value::List(_)) {
+        refusal(UNEXPECTED_LIST)
+    } else if matches!(value, Value::Map(_)) {
+        refusal(UNEXPECTED_MAP)
+    } else {
+        refusal(words_for_scalars)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::aws::shape::Member;
 /// A place in an input. Lives on the stack of the walk; becomes text only for a message.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place<'p> {
-    within: Option<&'p Place<'p>>,
+    within: Option<&'p Self>,
     step: Step<'p>,
     /// Whether messages must not print the value.
     pub(super) is_sensitive: bool,

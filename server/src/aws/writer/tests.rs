@@ -97,7 +97,7 @@ fn cbor_lengths_and_numbers_take_the_shortest_head() {
     }
 }
 
-/// Writes any value that an answer can have, and tells what a reader should find.
+/// Writes any value that an answer can have.
 fn write_value(writer: &mut Writer, value: &Value<'_>) {
     match value {
         Value::Bool(value) => writer.boolean(*value),
@@ -107,7 +107,9 @@ fn write_value(writer: &mut Writer, value: &Value<'_>) {
         Value::Bytes(value) => writer.blob(value),
         Value::List(list) => {
             writer.begin_list();
-            list.iter().for_each(|value| write_value(writer, value));
+            for value in list {
+                write_value(writer, value);
+            }
             writer.end_list();
         }
         Value::Map(map) => {
@@ -138,7 +140,7 @@ fn as_json(value: &Value<'_>) -> serde_json::Value {
 }
 
 fn any_value(with_times: bool) -> impl Strategy<Value = Value<'static>> {
-    let time = if with_times { 1 } else { 0 };
+    let time = u32::from(with_times);
     let leaf = prop_oneof![
         1 => any::<bool>().prop_map(Value::Bool),
         1 => any::<i64>().prop_map(Value::Integer),

@@ -1,0 +1,270 @@
+//! The command line: options, their variables, and what a bad one is told. Everything that ends
+//! the program is one sentence on standard error that says what to do, with exit code 2 for the
+//! command line and 1 for all else.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::builder::FalseyValueParser;
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use kinelog_engine::config::{Config, Durability};
+
+use crate::http::Bounds;
+use crate::kinesis::context;
+use crate::server::StreamToCreate;
+use crate::throttle::Limits;
+use crate::{commands, http, limits, server};
+
+/// Runs the program by its command line and environment.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return refuse(&error),
+    };
+    let result = match arguments.command {
+        Some(Command::Verify(verify)) => commands::verify(&verify.data_dir),
+        Some(Command::Serve(serve)) => run(&serve),
+        None => run(&arguments.serve),
+    };
+    result.unwrap_or_else(|sentence| {
+        eprintln!("kinelog: {sentence}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(serve: &Serve) -> Result<ExitCode, String> {
+    if !serve.listen.ip().is_loopback() && !serve.allow_remote {
+        let listen = serve.listen;
+        eprintln!(
+            "kinelog: {listen} can be reached from other machines and no signature is verified; \
+             add --allow-remote if that is meant"
+        );
+        return Ok(ExitCode::from(2));
+    }
+    commands::serve(serve)
+}
+
+/// Prints what was asked for, or the first paragraph of what is wrong as one sentence.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let text = error.render().to_string();
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        commands::print(&text);
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("kinelog: {}; `kinelog --help` lists all options", first_paragraph(&text));
+    ExitCode::from(2)
+}
+
+fn first_paragraph(text: &str) -> String {
+    let lines: Vec<_> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+    let joined = lines.join(" ");
+    joined.strip_prefix("error: ").map_or(joined.clone(), str::to_owned)
+}
+
+/// A durable stream store that speaks the Amazon Kinesis Data Streams API.
+#[derive(Debug, Parser)]
+#[command(name = "kinelog", version, args_conflicts_with_subcommands = true)]
+struct Arguments {
+    #[command(flatten)]
+    serve: Serve,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serves streams; the same as no command
+    Serve(Box<Serve>),
+    /// Checks every stored byte of a data directory that no server has open, and changes nothing
+    Verify(Verify),
+}
+
+/// Options of `kinelog verify`.
+#[derive(Args, Debug)]
+struct Verify {
+    /// Directory that holds everything
+    #[arg(long, env = "KINELOG_DATA_DIR", default_value = "./kinelog-data")]
+    data_dir: PathBuf,
+}
+
+/// Options of `kinelog serve`.
+#[derive(Args, Debug)]
+pub(crate) struct Serve {
+    /// Address and port to listen on
+    #[arg(long, env = "KINELOG_LISTEN", default_value = "127.0.0.1:4567")]
+    listen: SocketAddr,
+    /// Listen on other addresses than loopback, though no signature is verified yet
+    #[arg(long, env = "KINELOG_ALLOW_REMOTE", value_parser = FalseyValueParser::new())]
+    allow_remote: bool,
+    /// Directory that holds everything; one process at a time may have it open
+    #[arg(long, env = "KINELOG_DATA_DIR", default_value = "./kinelog-data")]
+    pub(crate) data_dir: PathBuf,
+    /// What an acknowledged write means: on the device, or in memory only (for tests)
+    #[arg(long, env = "KINELOG_DURABILITY", value_enum, default_value = "fsync")]
+    durability: DurabilityName,
+    /// How the log is written: by a ring where the kernel allows it, or as told
+    #[arg(long, env = "KINELOG_LOG_DEVICE", value_enum, default_value = "auto")]
+    pub(crate) log_device: LogDevice,
+    /// Limits on streams and shards: `aws`, `off`, or a factor on them such as 4
+    #[arg(long, env = "KINELOG_LIMITS", default_value = "aws")]
+    limits: Limits,
+    /// Stream to create at the start unless it exists; on-demand without a number of shards
+    #[arg(long, env = "KINELOG_CREATE_STREAM", value_name = "NAME[:SHARDS]", value_delimiter = ',', value_parser = stream)]
+    create_stream: Vec<StreamToCreate>,
+    /// Region of the streams created at the start
+    #[arg(long, env = "KINELOG_REGION", default_value = "us-east-1")]
+    region: String,
+    /// Account in ARNs, 12 digits; an access key of 12 digits is an account of its own
+    #[arg(long, env = "KINELOG_ACCOUNT", default_value = "000000000000", value_parser = account)]
+    account: String,
+    /// Time a stream spends in CREATING, UPDATING and DELETING, in milliseconds
+    #[arg(long, env = "KINELOG_TRANSITION_MS", default_value_t = 500)]
+    transition_ms: u64,
+    /// Threads that serve HTTP; without it one for each core
+    #[arg(long, env = "KINELOG_HTTP_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    http_threads: Option<u16>,
+    /// Connections that may be open at once
+    #[arg(long, env = "KINELOG_CONNECTIONS_MAX", default_value_t = limits::CONNECTIONS_MAX)]
+    connections_max: usize,
+    /// Memory that request bodies may hold at once, in bytes
+    #[arg(long, env = "KINELOG_BODY_MEMORY_BYTES", default_value_t = limits::BODY_MEMORY_BYTES_MAX)]
+    body_memory_bytes: usize,
+    /// Writes are refused when less disk space than this is free, in bytes
+    #[arg(long, env = "KINELOG_RESERVE_BYTES", default_value_t = 256 << 20)]
+    reserve_bytes: u64,
+    /// How far the date of a request may be off, either way, in seconds
+    #[arg(long, env = "KINELOG_CLOCK_SKEW_SECONDS", default_value_t = limits::CLOCK_SKEW_SECONDS)]
+    clock_skew_seconds: u64,
+}
+
+/// Values of `--durability`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum DurabilityName {
+    Fsync,
+    None,
+}
+
+/// Values of `--log-device`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogDevice {
+    Auto,
+    #[value(name = "io_uring")]
+    IoUring,
+    Posix,
+}
+
+impl Serve {
+    /// The engine's part.
+    pub(crate) fn engine(&self) -> Config {
+        let mut config = Config::new(&self.data_dir);
+        config.durability = self.durability();
+        config.reserve_bytes = self.reserve_bytes;
+        config
+    }
+
+    /// The server's part.
+    pub(crate) fn server(&self) -> server::Settings {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let http = http::Settings {
+            listen: self.listen,
+            threads: self.http_threads.map_or_else(cores, usize::from),
+            clock_skew_seconds: self.clock_skew_seconds,
+            stop_grace: limits::STOP_GRACE,
+            bounds: Bounds {
+                connections_max: self.connections_max,
+                body_memory_bytes_max: self.body_memory_bytes,
+                ..Bounds::default()
+            },
+        };
+        let kinesis = context::Settings {
+            account: self.account.clone(),
+            transition_ms: self.transition_ms,
+            limits: self.limits,
+            shard_quota: None,
+        };
+        server::Settings {
+            http,
+            kinesis,
+            durability: self.durability(),
+            streams: self.create_stream.clone(),
+            region: self.region.clone(),
+        }
+    }
+
+    const fn durability(&self) -> Durability {
+        match self.durability {
+            DurabilityName::Fsync => Durability::Fsync,
+            DurabilityName::None => Durability::None,
+        }
+    }
+}
+
+fn account(text: &str) -> Result<String, &'static str> {
+    let digits = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.to_owned()).ok_or("an account is 12 digits")
+}
+
+fn stream(text: &str) -> Result<StreamToCreate, &'static str> {
+    let (name, shards) = match text.split_once(':') {
+        Some((name, shards)) => {
+            let number = shards.parse().ok().filter(|number| *number > 0);
+            (name, Some(number.ok_or("the number of shards is a whole number from 1")?))
+        }
+        None => (text, None),
+    };
+    Ok(StreamToCreate { name: name.to_owned(), shards })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn sentence(arguments: &[&str]) -> String {
+        let error = Arguments::try_parse_from(arguments).unwrap_err();
+        first_paragraph(&error.render().to_string())
+    }
+
+    #[test]
+    fn options_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn no_command_serves_with_the_same_options() {
+        let bare = Arguments::try_parse_from(["kinelog", "--limits", "off"]).unwrap();
+        assert!(bare.command.is_none());
+        assert_eq!(bare.serve.server().kinesis.limits.to_string(), "off");
+        let named = Arguments::try_parse_from(["kinelog", "serve", "--limits", "off"]).unwrap();
+        let Some(Command::Serve(serve)) = named.command else { panic!("serve was given") };
+        assert_eq!(serve.server().kinesis.limits.to_string(), "off");
+    }
+
+    #[test]
+    fn streams_to_create_may_have_shards() {
+        let arguments = ["kinelog", "--create-stream", "a:4,b", "--create-stream", "c:1"];
+        let streams = Arguments::try_parse_from(arguments).unwrap().serve.create_stream;
+        let expected = [("a", Some(4)), ("b", None), ("c", Some(1))]
+            .map(|(name, shards)| StreamToCreate { name: name.to_owned(), shards });
+        assert_eq!(streams, expected);
+    }
+
+    #[test]
+    fn bad_values_are_told_in_one_sentence() {
+        for (arguments, words) in [
+            (["kinelog", "--account", "12"], "12 digits"),
+            (["kinelog", "--durability", "maybe"], "[possible values: fsync, none]"),
+            (["kinelog", "--limits", "some"], "limits are `aws`, `off`, or a factor"),
+            (["kinelog", "--create-stream", "a:0"], "whole number from 1"),
+            (["kinelog", "--http-threads", "0"], "1..=1024"),
+            (["kinelog", "--nonsense", "0"], "--nonsense"),
+            (["kinelog", "serve", "--listen"], "--listen"),
+        ] {
+            let sentence = sentence(&arguments);
+            assert!(sentence.contains(words) && !sentence.contains('\n'), "{sentence}");
+        }
+    }
+}

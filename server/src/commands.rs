@@ -1,0 +1,182 @@
+//! What the commands do: open the device and the store, serve until told to stop, or verify.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use kinelog_engine::Engine;
+use kinelog_engine::device::clock::{SystemClock, SystemEntropy};
+use kinelog_engine::device::posix::{HELPER_THREADS, PosixFiles, PosixLog};
+use kinelog_engine::device::uring::UringLog;
+use kinelog_engine::device::{Device, LogRuntime};
+use kinelog_engine::error::OpenError;
+use kinelog_engine::recovery::verify::{Finding, Report};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::arguments::{LogDevice, Serve};
+use crate::{limits, server};
+
+/// Why a command failed, as one sentence that says what to do.
+pub(crate) type Sentence = String;
+
+/// Serves until SIGTERM or SIGINT.
+pub(crate) fn serve(options: &Serve) -> Result<ExitCode, Sentence> {
+    start_log();
+    raise_descriptor_limit();
+    let runtime = runtime()?;
+    runtime.block_on(async {
+        let mut stop = StopSignals::listen()?;
+        let device = device(options.log_device, &options.data_dir)?;
+        let opened = Engine::open(options.engine(), device).await;
+        let engine = opened.map_err(|error| sentence(error, &options.data_dir))?;
+        report_open(options, &engine);
+        let started = server::start(options.server(), engine.clone()).await;
+        let running = started.map_err(|error| error.to_string())?;
+        tracing::info!("listening on {}", running.address());
+        let reason = stop.received().await;
+        tracing::info!(reason, "stopping");
+        // Off this thread: tasks of the store in this runtime may be what a request waits for.
+        if tokio::task::spawn_blocking(|| running.stop()).await.is_err() {
+            tracing::error!("the front end did not stop in order");
+        }
+        engine.close().await;
+        tracing::info!("stopped");
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Verifies a data directory and prints what was found.
+pub(crate) fn verify(directory: &Path) -> Result<ExitCode, Sentence> {
+    let report = runtime()?.block_on(async {
+        let device = device(LogDevice::Posix, directory)?;
+        let report = kinelog_engine::recovery::verify::verify(&device, directory).await;
+        report.map_err(|error| sentence(error, directory))
+    })?;
+    print(&describe(&report));
+    let sound = report.findings.iter().all(|finding| finding.harmless);
+    Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Prints for the user. A reader that went away is no failure of ours.
+pub(crate) fn print(text: &str) {
+    if let Err(error) = std::io::stdout().write_all(text.as_bytes()) {
+        tracing::debug!(%error, "output not read");
+    }
+}
+
+fn describe(report: &Report) -> String {
+    let lines = report.findings.iter().map(describe_finding);
+    let summary = format!(
+        "{} files, {} bytes and {} records read; {} findings\n",
+        report.files,
+        report.bytes,
+        report.records,
+        report.findings.len(),
+    );
+    lines.chain([summary]).collect()
+}
+
+fn describe_finding(finding: &Finding) -> String {
+    let Finding { file, offset, message, harmless } = finding;
+    let weight = if *harmless { "harmless" } else { "damage" };
+    format!("{weight}: {} at byte {offset}: {message}\n", file.display())
+}
+
+/// Most say what to do by themselves; what the system says does not.
+fn sentence(error: OpenError, directory: &Path) -> Sentence {
+    match error {
+        OpenError::Device(error) => {
+            format!("{error}; check {} and its permissions", directory.display())
+        }
+        other => other.to_string(),
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Sentence> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("the system refuses an event loop: {error}; raise its limits"))
+}
+
+/// The real device, with the log written as asked for.
+fn device(choice: LogDevice, directory: &Path) -> Result<Device, Sentence> {
+    let files = PosixFiles::new(HELPER_THREADS).map_err(|error| error.to_string())?;
+    Ok(Device {
+        files: Arc::new(files),
+        log: log_runtime(choice, directory)?,
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+    })
+}
+
+fn log_runtime(choice: LogDevice, directory: &Path) -> Result<Arc<dyn LogRuntime>, Sentence> {
+    if choice == LogDevice::Posix {
+        return Ok(Arc::new(PosixLog));
+    }
+    match UringLog::probe(directory) {
+        Ok(ring) => Ok(Arc::new(ring)),
+        Err(error) if choice == LogDevice::Auto => {
+            tracing::info!(%error, "io_uring cannot be used, the log is written by threads");
+            Ok(Arc::new(PosixLog))
+        }
+        Err(error) => {
+            Err(format!("io_uring cannot be used: {error}; use --log-device auto or posix"))
+        }
+    }
+}
+
+fn report_open(options: &Serve, engine: &Engine) {
+    let settings = options.server();
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        data_dir = %options.data_dir.display(),
+        durability = server::durability_name(settings.durability),
+        log_device = engine.log_device(),
+        limits = %settings.kinesis.limits,
+        recovery_ms = engine.metrics().recovery_ms.get(),
+        streams = engine.all_streams().len(),
+        "store open",
+    );
+}
+
+/// Log lines go to standard error; output of commands alone to standard output.
+fn start_log() {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).init();
+}
+
+/// Connections and segments take descriptors; the soft limit is often 1024.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let hard = getrlimit(Resource::Nofile).maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: hard, maximum: hard }) {
+        tracing::warn!(%error, "the limit of open files stays as it was");
+    }
+    if let Some(hard) = hard.filter(|hard| *hard < limits::CONNECTIONS_MAX as u64) {
+        tracing::warn!(hard, "few open files are allowed; raise the hard limit (ulimit -Hn)");
+    }
+}
+
+/// SIGTERM and SIGINT.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    fn listen() -> Result<Self, Sentence> {
+        let listen = |kind| {
+            signal(kind).map_err(|error| format!("signals cannot be caught: {error}; start again"))
+        };
+        let terminate = listen(SignalKind::terminate())?;
+        Ok(Self { terminate, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    async fn received(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}

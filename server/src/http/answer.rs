@@ -1,0 +1,101 @@
+//! Answers in the forms the service knows, and the headers all of them carry.
+
+use bytes::Bytes;
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Response, StatusCode};
+
+use super::body::ResponseBody;
+use super::media;
+use crate::aws::Encoding;
+use crate::aws::exception::Exception;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+const EXTENDED_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
+
+/// Random words in an extended request id: 72 bytes, 96 characters.
+const EXTENDED_ID_WORDS: usize = 9;
+
+/// One answer before it gets its headers.
+#[derive(Debug)]
+pub(super) struct Answer {
+    status: StatusCode,
+    content_type: Option<&'static str>,
+    body: Bytes,
+}
+
+impl Answer {
+    /// Success of an operation.
+    pub(super) fn success(encoding: Encoding, body: Bytes) -> Self {
+        Self { status: StatusCode::OK, content_type: Some(media::name(encoding)), body }
+    }
+
+    /// An exception in the encoding of the request.
+    pub(super) fn exception(encoding: Encoding, exception: &Exception) -> Self {
+        Self {
+            status: exception.kind.status(),
+            content_type: Some(media::name(encoding)),
+            body: exception.body(encoding),
+        }
+    }
+
+    /// An exception in XML, for requests without a usable encoding.
+    pub(super) fn xml(status: StatusCode, exception: &Exception) -> Self {
+        Self { status, content_type: None, body: exception.xml_body() }
+    }
+
+    /// An exception in the wrapper of `application/json`.
+    pub(super) fn wrapped(status: StatusCode, exception: &Exception) -> Self {
+        Self { status, content_type: Some("application/json"), body: exception.wrapped_body() }
+    }
+
+    /// No content.
+    pub(super) const fn empty(status: StatusCode) -> Self {
+        Self { status, content_type: None, body: Bytes::new() }
+    }
+
+    /// As a response.
+    pub(super) fn into_response(self) -> Response<ResponseBody> {
+        let mut response = Response::new(ResponseBody::whole(self.body));
+        *response.status_mut() = self.status;
+        if let Some(content_type) = self.content_type {
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        }
+        response
+    }
+}
+
+/// The answer to a body over the front end's cap: no ids, no body, chunked.
+pub(super) fn too_large() -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::empty_of_unknown_length());
+    *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
+    response
+}
+
+/// A bare status after which an HTTP/1.1 connection ends: what follows cannot be trusted.
+pub(super) fn and_close(status: StatusCode) -> Response<ResponseBody> {
+    let mut response = Answer::empty(status).into_response();
+    close(&mut response);
+    response
+}
+
+/// Makes an HTTP/1.1 connection end after this answer.
+pub(super) fn close(response: &mut Response<ResponseBody>) {
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+}
+
+/// Adds the request id.
+pub(super) fn add_request_id(headers: &mut HeaderMap) {
+    let id = uuid::Builder::from_random_bytes(fastrand::u128(..).to_be_bytes()).into_uuid();
+    headers.insert(REQUEST_ID, ascii(id.hyphenated().to_string()));
+}
+
+/// Adds the extended request id.
+pub(super) fn add_extended_id(headers: &mut HeaderMap) {
+    let mut bytes = [0; EXTENDED_ID_WORDS * 8];
+    fastrand::fill(&mut bytes);
+    headers.insert(EXTENDED_ID, ascii(base64_simd::STANDARD.encode_to_string(bytes)));
+}
+
+fn ascii(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).expect("hex, dashes and base64 are visible ASCII")
+}

@@ -1,0 +1,73 @@
+//! What stands behind the front end, as the front end sees it.
+
+use std::future::Future;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::aws::Encoding;
+use crate::aws::exception::Exception;
+use crate::aws::sigv4::Principal;
+use crate::aws::value::Value;
+
+/// A set of operations reached by `X-Amz-Target`. One value is shared by all worker threads.
+pub trait Api: Send + Sync + 'static {
+    /// One operation.
+    type Operation: Copy + 'static;
+
+    /// The operation of a target such as `Kinesis_20131202.PutRecord`.
+    fn find(&self, target: &str) -> Option<Self::Operation>;
+
+    /// Its name, for metrics and logs.
+    fn name(&self, operation: Self::Operation) -> &'static str;
+
+    /// Does it; `body` is a map. The answer is a whole body in the same encoding, empty where the
+    /// operation has no output. The future stays on its thread.
+    fn run<'a>(
+        &'a self,
+        operation: Self::Operation,
+        principal: &'a Principal,
+        encoding: Encoding,
+        body: Value<'a>,
+    ) -> impl Future<Output = Result<Bytes, Exception>> + 'a;
+
+    /// Seconds since the epoch.
+    fn now_seconds(&self) -> u64;
+
+    /// How the server is.
+    fn health(&self) -> Health;
+
+    /// Name and current value of each gauge of the store.
+    fn gauges(&self) -> Vec<(&'static str, u64)>;
+}
+
+/// How the server is; answered as JSON.
+#[derive(Clone, Debug, Serialize)]
+pub struct Health {
+    /// Version of the program.
+    pub version: &'static str,
+    /// In one word.
+    pub status: Status,
+    /// What an acknowledgement means: `fsync` or `none`.
+    pub durability: &'static str,
+    /// How the log is written: `io_uring`, `posix` or `simulated`.
+    pub log_device: &'static str,
+    /// Why writes have stopped, if they have.
+    pub stopped: Option<String>,
+    /// True while writes are refused for lack of space.
+    pub disk_full: bool,
+    /// Limits in force: `aws`, `off` or a factor.
+    pub limits: String,
+}
+
+/// Health in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// Everything works.
+    Ok,
+    /// Reads work, writes are refused until space is freed.
+    DiskFull,
+    /// Reads work, writes are refused until a restart.
+    Stopped,
+}

@@ -1,0 +1,51 @@
+//! The bounds a server may be started with; the defaults are those of `limits`.
+
+use std::time::Duration;
+
+use crate::limits;
+
+/// Bounds of the front end against slow, large and many requests.
+#[derive(Clone, Debug)]
+pub struct Bounds {
+    /// Longest body that is not CBOR, in bytes.
+    pub json_body_bytes_max: usize,
+    /// Longest CBOR body, in bytes.
+    pub cbor_body_bytes_max: usize,
+    /// Bytes all bodies may hold together.
+    pub body_memory_bytes_max: usize,
+    /// Time of a head from its first byte, and of a new connection to its first byte.
+    pub head_time_max: Duration,
+    /// Time of a body before its pace counts.
+    pub body_grace: Duration,
+    /// Slowest pace of a body, in bytes a second; at least 1.
+    pub body_bytes_per_second_min: u32,
+    /// Time of a connection without a request.
+    pub idle_time_max: Duration,
+    /// Time of an answer of which the client reads nothing.
+    pub unread_time_max: Duration,
+    /// Connections in all.
+    pub connections_max: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            json_body_bytes_max: limits::JSON_BODY_BYTES_MAX,
+            cbor_body_bytes_max: limits::CBOR_BODY_BYTES_MAX,
+            body_memory_bytes_max: limits::BODY_MEMORY_BYTES_MAX,
+            head_time_max: limits::HEAD_TIME_MAX,
+            body_grace: limits::BODY_GRACE,
+            body_bytes_per_second_min: limits::BODY_BYTES_PER_SECOND_MIN,
+            idle_time_max: limits::IDLE_TIME_MAX,
+            unread_time_max: limits::UNREAD_TIME_MAX,
+            connections_max: limits::CONNECTIONS_MAX,
+        }
+    }
+}
+
+impl Bounds {
+    /// The shortest of the times a connection is watched for.
+    pub(crate) fn shortest_watch(&self) -> Duration {
+        self.head_time_max.min(self.idle_time_max).min(self.unread_time_max)
+    }
+}

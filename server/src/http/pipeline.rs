@@ -1,0 +1,261 @@
+//! From a request to its answer: the steps of the service's dispatch, one function each, in its
+//! order. A step either lets the request pass or answers it.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_ENCODING, HeaderValue, ORIGIN};
+use hyper::http::request::Parts;
+use hyper::{Method, Request, Response, StatusCode};
+use tokio::time::Instant;
+
+use super::answer::{self, Answer};
+use super::api::Api;
+use super::body::ResponseBody;
+use super::bounds::Bounds;
+use super::media::Media;
+use super::request_body::{self, Budget, Refusal};
+use super::worker::Settings;
+use super::{admin, cors};
+use crate::aws::Encoding;
+use crate::aws::exception::{Exception, Kind};
+use crate::aws::sigv4::{self, Principal};
+use crate::aws::value::Value;
+use crate::aws::{cbor, json};
+use crate::metrics::Metrics;
+
+/// What all requests of a worker share.
+pub(super) struct Front<A> {
+    pub(super) api: Arc<A>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) bounds: Bounds,
+    budget: Arc<Budget>,
+    clock_skew_seconds: u64,
+}
+
+impl<A: Api> Front<A> {
+    pub(super) fn new(
+        api: Arc<A>,
+        metrics: Arc<Metrics>,
+        budget: Arc<Budget>,
+        settings: &Settings,
+    ) -> Self {
+        let bounds = settings.bounds.clone();
+        let clock_skew_seconds = settings.clock_skew_seconds;
+        Self { api, metrics, bounds, budget, clock_skew_seconds }
+    }
+}
+
+/// Answers one request.
+pub(super) async fn answer<A: Api>(
+    front: &Front<A>,
+    request: Request<Incoming>,
+) -> Response<ResponseBody> {
+    let started = Instant::now();
+    let (head, body) = request.into_parts();
+    if let Some(response) = admin::answer(front, &head) {
+        return response;
+    }
+    let media = Media::of(&head.headers);
+    let operation = target(&head).and_then(|target| front.api.find(target));
+    let response = match collect(front, &head, media, body).await {
+        Ok(body) => respond(&head, dispatch(front, &head, media, operation, &body.bytes).await),
+        Err(refusal) => refuse_body(&head, media, refusal),
+    };
+    let name = operation.map_or("-", |operation| front.api.name(operation));
+    let seconds = started.elapsed().as_secs_f64();
+    let length = response.body().remaining();
+    front.metrics.answered(name, response.status(), seconds, length);
+    let held = front.budget.hold(length);
+    response.map(|body| body.holding(held))
+}
+
+/// Reads the body: step 1, the cap, and the bounds of pace and memory.
+async fn collect<A: Api>(
+    front: &Front<A>,
+    head: &Parts,
+    media: Media,
+    body: Incoming,
+) -> Result<request_body::Collected, Refusal> {
+    if head.headers.contains_key(CONTENT_ENCODING) {
+        return Err(Refusal::Encoded);
+    }
+    let longest = match media {
+        Media::Service(Encoding::Cbor) => front.bounds.cbor_body_bytes_max,
+        Media::Service(Encoding::Json) | Media::PlainJson | Media::Unsupported => {
+            front.bounds.json_body_bytes_max
+        }
+    };
+    let collected = request_body::collect(body, longest, &front.budget, &front.bounds).await;
+    if let Ok(collected) = &collected {
+        front.metrics.request_bytes.inc_by(collected.bytes.len() as u64);
+    }
+    collected
+}
+
+fn refuse_body(head: &Parts, media: Media, refusal: Refusal) -> Response<ResponseBody> {
+    match refusal {
+        Refusal::TooLong => answer::too_large(),
+        Refusal::TooSlow => answer::and_close(StatusCode::REQUEST_TIMEOUT),
+        Refusal::Broken => answer::and_close(StatusCode::BAD_REQUEST),
+        Refusal::Overloaded => {
+            let exception = Exception::bare(Kind::ServiceUnavailable);
+            respond(head, Answer::exception(media.json_else_cbor(), &exception))
+        }
+        Refusal::Encoded => respond(head, Answer::empty(StatusCode::UNSUPPORTED_MEDIA_TYPE)),
+    }
+}
+
+/// Steps 2 and 3: ids and what browsers want, on the answer of the steps after them.
+fn respond(head: &Parts, answer: Answer) -> Response<ResponseBody> {
+    if let Some(mut preflight) = cors::preflight(head) {
+        answer::add_request_id(preflight.headers_mut());
+        return preflight;
+    }
+    let mut response = answer.into_response();
+    let headers = response.headers_mut();
+    answer::add_request_id(headers);
+    answer::add_extended_id(headers);
+    if head.headers.contains_key(ORIGIN) {
+        cors::expose(headers);
+    }
+    response
+}
+
+/// Steps 4 to 15.
+async fn dispatch<A: Api>(
+    front: &Front<A>,
+    head: &Parts,
+    media: Media,
+    operation: Option<A::Operation>,
+    body: &Bytes,
+) -> Answer {
+    match admit(front, head, media, operation, body) {
+        Ok((operation, principal, encoding, body)) => {
+            let result = run(front, operation, &principal, encoding, body).await;
+            match result {
+                Ok(body) => Answer::success(encoding, body),
+                Err(exception) => Answer::exception(encoding, &exception),
+            }
+        }
+        Err(answer) => answer,
+    }
+}
+
+type Admitted<'a, O> = (O, Principal, Encoding, Value<'a>);
+
+/// Steps 4 to 10: everything before the operation itself.
+fn admit<'a, A: Api>(
+    front: &Front<A>,
+    head: &Parts,
+    media: Media,
+    operation: Option<A::Operation>,
+    body: &'a Bytes,
+) -> Result<Admitted<'a, A::Operation>, Answer> {
+    require_post(head)?;
+    require_body(media, operation.is_some(), body)?;
+    let encoding = require_media(head, media, body)?;
+    let body = parse(encoding, body)?;
+    let operation = require_operation(encoding, operation)?;
+    let principal = authenticate(front, head, encoding)?;
+    Ok((operation, principal, encoding, body))
+}
+
+/// Step 4.
+fn require_post(head: &Parts) -> Result<(), Answer> {
+    if head.method == Method::POST { Ok(()) } else { Err(no_operation()) }
+}
+
+/// Step 5.
+fn require_body(media: Media, known: bool, body: &Bytes) -> Result<(), Answer> {
+    if !body.is_empty() {
+        return Ok(());
+    }
+    let kind = if known { Kind::Serialization } else { Kind::UnknownOperation };
+    Err(Answer::exception(media.json_else_cbor(), &Exception::bare(kind)))
+}
+
+/// Steps 6 and 8.
+fn require_media(head: &Parts, media: Media, body: &Bytes) -> Result<Encoding, Answer> {
+    match media {
+        Media::Service(encoding) => Ok(encoding),
+        Media::PlainJson if parse(Encoding::Json, body).is_ok() => {
+            Err(Answer::wrapped(StatusCode::NOT_FOUND, &Exception::bare(Kind::UnknownOperation)))
+        }
+        Media::PlainJson => {
+            Err(Answer::wrapped(StatusCode::BAD_REQUEST, &Exception::bare(Kind::Serialization)))
+        }
+        Media::Unsupported if names_operation(head) => {
+            Err(Answer::xml(StatusCode::NOT_FOUND, &Exception::bare(Kind::UnknownOperation)))
+        }
+        Media::Unsupported => Err(no_operation()),
+    }
+}
+
+/// Step 7.
+fn parse(encoding: Encoding, body: &Bytes) -> Result<Value<'_>, Answer> {
+    let value = match encoding {
+        Encoding::Json => json::parse(body),
+        Encoding::Cbor => cbor::parse(body),
+    };
+    match value {
+        Ok(map @ Value::Map(_)) => Ok(map),
+        Ok(_) | Err(_) => Err(Answer::exception(encoding, &Exception::bare(Kind::Serialization))),
+    }
+}
+
+/// Step 9.
+fn require_operation<O>(encoding: Encoding, operation: Option<O>) -> Result<O, Answer> {
+    operation.ok_or_else(|| Answer::exception(encoding, &Exception::bare(Kind::UnknownOperation)))
+}
+
+/// Step 10.
+fn authenticate<A: Api>(
+    front: &Front<A>,
+    head: &Parts,
+    encoding: Encoding,
+) -> Result<Principal, Answer> {
+    sigv4::authenticate(head, front.api.now_seconds(), front.clock_skew_seconds)
+        .map_err(|exception| Answer::exception(encoding, &exception))
+}
+
+/// Steps 11 to 15. A panic ends this request only.
+async fn run<A: Api>(
+    front: &Front<A>,
+    operation: A::Operation,
+    principal: &Principal,
+    encoding: Encoding,
+    body: Value<'_>,
+) -> Result<Bytes, Exception> {
+    let mut work = Box::pin(front.api.run(operation, principal, encoding, body));
+    let caught = std::future::poll_fn(|context| {
+        let poll = std::panic::catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)));
+        match poll {
+            Ok(poll) => poll.map(Ok),
+            Err(_) => std::task::Poll::Ready(Err(())),
+        }
+    });
+    caught.await.unwrap_or_else(|()| {
+        front.metrics.panics.inc();
+        tracing::error!(operation = front.api.name(operation), "a request ended by a panic");
+        Err(Exception::bare(Kind::InternalFailure))
+    })
+}
+
+/// The answer when nothing tells which operation is meant.
+fn no_operation() -> Answer {
+    let message = "Unable to determine service/operation name to be authorized";
+    Answer::xml(StatusCode::FORBIDDEN, &Exception::new(Kind::AccessDenied, message))
+}
+
+fn target(head: &Parts) -> Option<&str> {
+    head.headers.get("x-amz-target").map(HeaderValue::to_str)?.ok()
+}
+
+/// True when the target has the form `Service.Operation`.
+fn names_operation(head: &Parts) -> bool {
+    let parts = target(head).and_then(|target| target.split_once('.'));
+    parts.is_some_and(|(service, operation)| !service.is_empty() && !operation.is_empty())
+}

@@ -1,0 +1,224 @@
+//! The steps of the service's dispatch, in their order, over HTTP/1.1.
+
+use super::*;
+
+const EMPTY_MAP: &[u8] = b"\xbf\xff";
+const DENIED: &str = "<AccessDeniedException>\n  <Message>Unable to determine service/operation \
+                      name to be authorized</Message>\n</AccessDeniedException>\n";
+
+fn error(name: &str) -> String {
+    format!(r#"{{"__type":"{name}"}}"#)
+}
+
+fn cbor_error(name: &str) -> Vec<u8> {
+    cbor_map(&[("__type", name)])
+}
+
+#[test]
+fn answers_carry_ids_a_date_and_no_connection_header() {
+    let reply = Server::start().post(JSON, "Fake.Echo", "{}");
+    reply.assert(200, Some(JSON), "{}");
+    reply.assert_ids();
+    assert!(reply.header("date").unwrap().ends_with(" GMT"));
+    assert_eq!(reply.header("connection"), None);
+    assert_eq!(reply.header("x-amzn-errortype"), None);
+    assert_eq!(reply.header("access-control-allow-origin"), None);
+}
+
+#[test]
+fn each_answer_has_its_own_ids() {
+    let server = Server::start();
+    let (one, two) = (server.post(JSON, "Fake.Echo", "{}"), server.post(JSON, "Fake.Echo", "{}"));
+    assert_ne!(one.header("x-amzn-requestid"), two.header("x-amzn-requestid"));
+    assert_ne!(one.header("x-amz-id-2"), two.header("x-amz-id-2"));
+}
+
+#[test]
+fn empty_answer_has_length_zero_and_the_content_type() {
+    let server = Server::start();
+    let reply = server.post(CBOR, "Fake.Nothing", EMPTY_MAP);
+    reply.assert(200, Some(CBOR), "");
+    assert_eq!(reply.header("content-length"), Some("0"));
+}
+
+#[test]
+fn content_type_parameters_are_ignored_and_not_echoed() {
+    let reply = Server::start().post(&format!("{JSON}; charset=utf-8"), "Fake.Echo", "{}");
+    reply.assert(200, Some(JSON), "{}");
+}
+
+#[test]
+fn preflight_echoes_what_was_asked() {
+    let headers = "Origin: http://a\r\nAccess-Control-Request-Headers: x, y\r\n\
+                   Access-Control-Request-Method: POST\r\nContent-Type: text/plain\r\n";
+    let reply = Server::start().send(request("OPTIONS", headers, ""));
+    reply.assert(200, None, "");
+    assert_eq!(reply.header("content-length"), Some("0"));
+    assert!(reply.header("x-amzn-requestid").is_some());
+    assert_eq!(reply.header("x-amz-id-2"), None);
+    assert_eq!(reply.header("access-control-allow-origin"), Some("*"));
+    assert_eq!(reply.header("access-control-allow-headers"), Some("x, y"));
+    assert_eq!(reply.header("access-control-allow-methods"), Some("POST"));
+    assert_eq!(reply.header("access-control-max-age"), Some("172800"));
+    assert_eq!(reply.header("access-control-expose-headers"), None);
+}
+
+#[test]
+fn answers_to_an_origin_expose_headers() {
+    let reply = Server::start().send(request("POST", "Origin: http://a\r\n", ""));
+    assert_eq!(reply.header("access-control-allow-origin"), Some("*"));
+    let exposed = "x-amzn-RequestId,x-amzn-ErrorType,x-amz-request-id,x-amz-id-2,\
+                   x-amzn-ErrorMessage,Date";
+    assert_eq!(reply.header("access-control-expose-headers"), Some(exposed));
+    assert_eq!(reply.header("access-control-max-age"), None);
+}
+
+#[test]
+fn other_methods_are_denied_in_xml() {
+    let server = Server::start();
+    for method in ["GET", "PUT", "DELETE", "PATCH", "OPTIONS", "X"] {
+        let headers = format!("Content-Type: {JSON}\r\nX-Amz-Target: Fake.Echo\r\n");
+        let reply = server.send(request(method, &headers, "{}"));
+        reply.assert(403, None, DENIED);
+        reply.assert_ids();
+    }
+}
+
+#[test]
+fn empty_body_is_answered_before_content_type_and_authentication() {
+    let server = Server::start();
+    for (content_type, target, name) in [
+        (JSON, "Fake.Echo", "SerializationException"),
+        (JSON, "Fake.Unknown", "UnknownOperationException"),
+        (JSON, "", "UnknownOperationException"),
+    ] {
+        let headers = format!("Content-Type: {content_type}\r\nX-Amz-Target: {target}\r\n");
+        server.send(request("POST", &headers, "")).assert(400, Some(JSON), error(name));
+    }
+    for (content_type, target, name) in [
+        (CBOR, "Fake.Echo", "SerializationException"),
+        (CBOR, "Fake.Unknown", "UnknownOperationException"),
+        ("text/plain", "Fake.Echo", "SerializationException"),
+        ("application/json", "Fake.Echo", "SerializationException"),
+        ("", "Fake.Unknown", "UnknownOperationException"),
+    ] {
+        let headers = format!("Content-Type: {content_type}\r\nX-Amz-Target: {target}\r\n");
+        server.send(request("POST", &headers, "")).assert(400, Some(CBOR), cbor_error(name));
+    }
+}
+
+#[test]
+fn unsupported_content_type_is_told_by_the_form_of_the_target() {
+    let server = Server::start();
+    for target in ["Fake.Echo", "Some.Thing"] {
+        let reply = server.post("application/x-amz-json-1.0", target, "{}");
+        reply.assert(404, None, "<UnknownOperationException/>\n");
+    }
+    for target in ["", "Echo", ".Echo", "Fake."] {
+        server.post("text/plain", target, "{}").assert(403, None, DENIED);
+    }
+}
+
+#[test]
+fn bodies_that_are_no_maps_are_refused_before_target_and_authentication() {
+    let server = Server::start();
+    for body in ["{", "[]", "null", "1", "\"a\"", "{} x"] {
+        let headers = format!("Content-Type: {JSON}\r\nX-Amz-Target: Fake.Unknown\r\n");
+        let reply = server.send(request("POST", &headers, body));
+        reply.assert(400, Some(JSON), error("SerializationException"));
+    }
+    for body in [&b"\xbf"[..], b"\x80", b"\xf6", b"\xa1\x61"] {
+        let headers = format!("Content-Type: {CBOR}\r\nX-Amz-Target: Fake.Echo\r\n");
+        let reply = server.send(request("POST", &headers, body));
+        reply.assert(400, Some(CBOR), cbor_error("SerializationException"));
+    }
+}
+
+#[test]
+fn plain_json_never_works() {
+    let server = Server::start();
+    let wrapped = |name: &str| {
+        format!(r#"{{"Output":{{"__type":"com.amazon.coral.service#{name}"}},"Version":"1.0"}}"#)
+    };
+    let plain = "application/json";
+    let good = server.post(plain, "Fake.Echo", "{}");
+    good.assert(404, Some(plain), wrapped("UnknownOperationException"));
+    let bad = server.post(plain, "Fake.Echo", "{");
+    bad.assert(400, Some(plain), wrapped("SerializationException"));
+}
+
+#[test]
+fn unknown_operation_is_refused_before_authentication() {
+    let server = Server::start();
+    for target in ["Fake.Unknown", "Other.Echo", "Fake.echo", "Echo", ""] {
+        let headers = format!("Content-Type: {JSON}\r\nX-Amz-Target: {target}\r\n");
+        let reply = server.send(request("POST", &headers, "{}"));
+        reply.assert(400, Some(JSON), error("UnknownOperationException"));
+        reply.assert_ids();
+    }
+}
+
+#[test]
+fn missing_authentication_is_refused_in_the_encoding_of_the_request() {
+    let server = Server::start();
+    let expected = r#"{"__type":"MissingAuthenticationTokenException","message":"Missing Authentication Token"}"#;
+    let headers = format!("Content-Type: {JSON}\r\nX-Amz-Target: Fake.Echo\r\n");
+    server.send(request("POST", &headers, "{}")).assert(400, Some(JSON), expected);
+    let entries = [
+        ("__type", "MissingAuthenticationTokenException"),
+        ("message", "Missing Authentication Token"),
+    ];
+    let headers = format!("Content-Type: {CBOR}\r\nX-Amz-Target: Fake.Echo\r\n");
+    let reply = server.send(request("POST", &headers, EMPTY_MAP));
+    reply.assert(400, Some(CBOR), cbor_map(&entries));
+}
+
+#[test]
+fn exceptions_of_operations_are_answered_in_the_encoding_of_the_request() {
+    let server = Server::start();
+    let expected = r#"{"__type":"LimitExceededException","message":"no"}"#;
+    server.post(JSON, "Fake.Fail", "{}").assert(400, Some(JSON), expected);
+    let expected = cbor_map(&[("__type", "LimitExceededException"), ("message", "no")]);
+    server.post(CBOR, "Fake.Fail", EMPTY_MAP).assert(400, Some(CBOR), expected);
+}
+
+#[test]
+fn panic_answers_500_is_counted_and_leaves_the_worker_alive() {
+    let server = Server::start();
+    let mut client = server.connect();
+    for target in ["Fake.Panic", "Fake.Echo"] {
+        let headers = format!("Content-Type: {JSON}\r\nX-Amz-Target: {target}\r\n{SIGNED}");
+        client.write(request("POST", &headers, "{}"));
+    }
+    client.reply().assert(500, Some(JSON), error("InternalFailure"));
+    client.reply().assert(200, Some(JSON), "{}");
+    assert_eq!(server.metrics.panics.get(), 1);
+}
+
+#[test]
+fn operators_get_health_and_metrics() {
+    let server = Server::start();
+    server.post(JSON, "Fake.Echo", "{}");
+    let health = server.send("GET /_kinelog/health HTTP/1.1\r\nHost: a\r\n\r\n");
+    health.assert(
+        200,
+        Some("application/json"),
+        concat!(
+            r#"{"version":"0","status":"ok","durability":"none","log_device":"simulated","#,
+            r#""stopped":null,"disk_full":false,"limits":"aws"}"#,
+        ),
+    );
+    let metrics = server.send("GET /_kinelog/metrics HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(metrics.status(), 200);
+    let counted = r#"kinelog_requests_total{operation="Echo",status="200"} 1"#;
+    assert!(metrics.text().contains(counted), "{}", metrics.text());
+    assert!(metrics.text().contains("kinelog_engine_groups 7\n"));
+}
+
+#[test]
+fn pages_of_operators_are_there_by_get_only() {
+    let server = Server::start();
+    let reply = server.send("POST /_kinelog/health HTTP/1.1\r\nContent-Length: 0\r\n\r\n");
+    reply.assert(400, Some(CBOR), cbor_error("UnknownOperationException"));
+    server.send("GET /_kinelog HTTP/1.1\r\nHost: a\r\n\r\n").assert(403, None, DENIED);
+}
