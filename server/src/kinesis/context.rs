@@ -81,6 +81,11 @@ impl Context {
         &self.shared.settings
     }
 
+    /// How much the limits refused so far, by what was refused.
+    pub fn refused(&self) -> [(&'static str, u64); 3] {
+        self.shared.throttle.refused()
+    }
+
     /// The buckets.
     pub(super) fn throttle(&self) -> &Throttle {
         &self.shared.throttle

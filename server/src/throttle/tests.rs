@@ -238,3 +238,18 @@ fn full_buckets_are_forgotten_and_the_others_kept() {
     assert_eq!(stripe.map.len(), 2);
     assert!(stripe.map.contains_key(&ShardUid(1_000_000 * STRIPES as u64)));
 }
+
+#[test]
+fn refusals_are_counted_by_what_was_refused() {
+    let throttle = throttle("aws");
+    writes(&throttle, 0, &[0; 1003]);
+    (0..7).for_each(|_| assert!(throttle.admit_read(SHARD, at(0)) || throttle.refused()[1].1 > 0));
+    (0..6).for_each(|_| {
+        assert!(throttle.admit_iterator(SHARD, at(0)) || throttle.refused()[2].1 > 0)
+    });
+    let refused = throttle.refused().map(|(_, count)| count);
+    assert_eq!(refused, [3, 2, 1]);
+    assert!(throttle.admit_call("ListStreams", "a", 1, at(0)));
+    assert!(!throttle.admit_call("ListStreams", "a", 1, at(0)));
+    assert_eq!(throttle.refused()[2], ("throttled_calls", 2));
+}
