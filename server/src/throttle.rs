@@ -12,8 +12,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
 use std::str::FromStr;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use kinelog_engine::types::{ShardUid, Timestamp};
 
@@ -364,7 +364,7 @@ impl Throttle {
     ) -> bool {
         let Some(thousandths) = self.limits.thousandths else { return true };
         let rate = Rate::new(per_second, per_second, 1, thousandths);
-        let mut calls = self.calls.lock().expect("no holder panics");
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         let (bucket, _) = calls.of(
             (operation, scope.to_owned()),
             || (Bucket::full(rate, now), rate),
@@ -388,7 +388,7 @@ impl Throttle {
         work: impl FnOnce(&mut ShardBuckets) -> T,
     ) -> T {
         let stripe = &self.shards[usize::try_from(shard.0 % STRIPES as u64).unwrap_or(0)];
-        let mut buckets = stripe.lock().expect("no holder panics");
+        let mut buckets = stripe.lock().unwrap_or_else(PoisonError::into_inner);
         let buckets = buckets.of(
             shard,
             || ShardBuckets::full(&self.rates, now),

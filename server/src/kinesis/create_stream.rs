@@ -11,8 +11,9 @@ use super::context::{Call, Context};
 use super::stream_ref::StreamRef;
 use super::{failures, lifecycle, shapes, tags, unconfirmed};
 use crate::aws::exception::Exception;
-use crate::aws::input::Input;
+use crate::aws::input::{self, Input};
 use crate::aws::shape::{Shape, Structure};
+use crate::aws::value::Value;
 use crate::limits;
 
 /// The input.
@@ -127,6 +128,8 @@ pub async fn ensure(
     shards: Option<u32>,
 ) -> Result<bool, Exception> {
     let call = Call::by_operator(context, region);
+    let body = Value::Map(vec![("StreamName".into(), Value::Text(name.into()))]);
+    input::read(body, &SHAPE, call.encoding)?;
     let stream = StreamRef::named(&call, name);
     if stream.find(&call).await.is_some() {
         return Ok(false);

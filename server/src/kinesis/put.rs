@@ -207,9 +207,9 @@ async fn round(
             Ok(durable) => number(shard, run, durable, &mut report.outcomes),
             Err(AppendError::ShardClosed(_)) => closed.extend_from_slice(run),
             Err(AppendError::Overloaded { .. }) => {
-                run.iter().for_each(|&entry| {
+                for &entry in run {
                     report.outcomes[entry] = Outcome::Throttled(shard.index);
-                });
+                }
             }
             Err(error @ (AppendError::DiskFull { .. } | AppendError::Stopped { .. })) => {
                 report.failure = Some(error);

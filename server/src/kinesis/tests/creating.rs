@@ -1,4 +1,4 @@
-//! CreateStream.
+//! `CreateStream`.
 
 use super::*;
 
@@ -167,6 +167,8 @@ async fn an_operator_ensures_streams_without_quotas() {
     world.clock.advance_ms(TRANSITION_MS);
     assert_eq!(ensure(None).await, Ok(false));
     assert_eq!(summary(&world).await["OpenShardCount"], 2);
+    let refused = super::super::ensure_stream(&world.context, REGION, &"n".repeat(129), None).await;
+    assert_eq!(refused.unwrap_err().kind, Kind::Validation);
     for name in ["a", "b", "c", "d", "e", "f"] {
         let made = super::super::ensure_stream(&world.context, REGION, name, Some(1)).await;
         assert_eq!(made, Ok(true), "{name}");
