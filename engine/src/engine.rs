@@ -141,8 +141,9 @@ impl Engine {
             inner.check_running()?;
             let removed = inner.catalog.remove(stream).await?;
             let shards = removed.shards.iter().map(|shard| shard.uid).collect();
-            let segments = inner.log.remove_shards(shards).await;
-            segments.into_iter().for_each(|segment| inner.reader.forget(segment));
+            for segment in inner.log.remove_shards(shards).await {
+                inner.reader.forget(segment);
+            }
             Ok(())
         })
         .await
@@ -219,7 +220,7 @@ impl Engine {
         self.inner.log.shared().stopped()
     }
 
-    /// "io_uring", "posix" or "simulated".
+    /// `io_uring`, `posix` or `simulated`.
     pub fn log_device(&self) -> &'static str {
         self.inner.device.log.name()
     }

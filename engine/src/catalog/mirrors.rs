@@ -49,6 +49,19 @@ pub(crate) enum NoteKind {
     Superseded,
 }
 
+impl std::fmt::Display for NoteKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "the mirror is missing, the other one serves",
+            Self::PageHeader => "the page header is damaged, its copy or the other mirror serves",
+            Self::Bit => "a flipped bit in a frame is repaired on reading",
+            Self::Frame => "a frame is damaged or missing, the other mirror has it",
+            Self::Torn => "a change that was never acknowledged ends the journal",
+            Self::Superseded => "the mirror is of another generation, the other one serves",
+        })
+    }
+}
+
 /// What the mirrors say together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Merged {

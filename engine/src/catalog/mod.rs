@@ -24,8 +24,11 @@ use crate::types::{
     NewStream, Reshard, ShardEnd, ShardIndex, ShardUid, StoreId, Stream, StreamChange, StreamId,
     StreamKey,
 };
+use bytes::Bytes;
 use entry::Entry;
+pub(crate) use journal::FILE_NAMES;
 use journal::{AppendError, Journal};
+use mirrors::{Note, Refusal};
 use state::State;
 
 /// The catalogue of one store. Readers never wait for a writer; changes run one after another.
@@ -54,6 +57,22 @@ pub struct CatalogReport {
     pub healed_frames: u64,
     /// Bits repaired.
     pub repaired_bits: u64,
+}
+
+/// Reads the catalogue from its mirrors as they are: what was made good, and the streams.
+///
+/// # Errors
+///
+/// As `Catalog::open`, with the place.
+pub(crate) fn inspect(
+    images: &[Option<Bytes>; 2],
+    store: StoreId,
+) -> Result<(Vec<Note>, Vec<Arc<Stream>>), Refusal> {
+    let damaged = |reason: String| Refusal::Damaged { mirror: 0, offset: 0, reason };
+    let merged = mirrors::merge(images, store)?;
+    let merged = merged.ok_or_else(|| damaged("both mirrors are missing".to_owned()))?;
+    let state = journal::replay(&merged.payloads).map_err(damaged)?;
+    Ok((merged.notes, state.snapshot().streams))
 }
 
 impl Catalog {

@@ -12,7 +12,7 @@ use crate::limits::PAGE_BYTES;
 use crate::types::StoreId;
 
 /// Zeros are written in pieces of this many bytes, so that other writes get their turn.
-const ZERO_BYTES: u64 = 1 << 20;
+const ZERO_BYTES: usize = 1 << 20;
 
 /// What it takes to make a log file.
 #[derive(Clone)]
@@ -90,13 +90,12 @@ impl Preparation {
 }
 
 async fn write_zeros(file: &dyn File, from: u64, to: u64) -> Result<(), DeviceError> {
-    let zeros = Bytes::from_static(&[0; ZERO_BYTES as usize]);
+    let zeros = Bytes::from(vec![0; ZERO_BYTES]);
     let mut at = from;
     while at < to {
-        let step = ZERO_BYTES.min(to - at);
-        let piece = zeros.slice(..usize::try_from(step).expect("a piece is at most 1 MiB"));
-        file.write(at, vec![piece]).await?;
-        at += step;
+        let step = usize::try_from(to - at).unwrap_or(usize::MAX).min(ZERO_BYTES);
+        file.write(at, vec![zeros.slice(..step)]).await?;
+        at += step as u64;
     }
     Ok(())
 }

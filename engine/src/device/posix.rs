@@ -15,7 +15,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use rustix::io::ReadWriteFlags;
 
 use super::helpers::Helpers;
 use super::mapping::Mapping;
@@ -26,16 +25,22 @@ pub(super) use log::run_local;
 use write::write_pieces;
 pub(super) use write::{check_alignment, open_direct, write_fully};
 
-/// Threads that do file calls, unless told otherwise: one may copy to segments while the other
-/// serves reads.
+/// Threads that read, and threads that write and sync, unless told otherwise.
 pub const HELPER_THREADS: usize = 2;
-/// File calls that may wait for a thread.
+/// Calls of either kind that may wait for a thread.
 const QUEUE_MAX: usize = 256;
+
+/// Two sets of threads, so that no read waits behind a checkpoint's writes and syncs.
+#[derive(Clone, Debug)]
+struct Pools {
+    reads: Helpers,
+    writes: Helpers,
+}
 
 /// Files of the operating system.
 #[derive(Debug)]
 pub struct PosixFiles {
-    helpers: Helpers,
+    helpers: Pools,
     synced: Arc<Mutex<SyncedDir>>,
 }
 
@@ -56,13 +61,14 @@ impl SyncedDir {
 }
 
 impl PosixFiles {
-    /// Starts `threads` helper threads; at least 1.
+    /// Starts `threads` threads, at least 1, for reads and as many for writes and syncs.
     ///
     /// # Errors
     /// The system refuses a thread.
     pub fn new(threads: usize) -> Result<Self, DeviceError> {
-        let (helpers, _unjoined) = Helpers::start("kinelog-files", threads, QUEUE_MAX)?;
-        Ok(Self { helpers, synced: Arc::default() })
+        let (reads, _unjoined) = Helpers::start("file-read", threads, QUEUE_MAX)?;
+        let (writes, _unjoined) = Helpers::start("file-write", threads, QUEUE_MAX)?;
+        Ok(Self { helpers: Pools { reads, writes }, synced: Arc::default() })
     }
 
     fn open_with(
@@ -73,7 +79,7 @@ impl PosixFiles {
     ) -> BoxFuture<Result<Arc<dyn File>, DeviceError>> {
         let helpers = self.helpers.clone();
         let to_open = PathBuf::from(path);
-        self.helpers.run(operation, path, move || {
+        self.helpers.reads.run(operation, path, move || {
             let file = Arc::new(options.open(&to_open)?);
             Ok(Arc::new(PosixFile { path: to_open, file, helpers }) as Arc<dyn File>)
         })
@@ -86,7 +92,7 @@ impl PosixFiles {
         call: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
     ) -> BoxFuture<Result<T, DeviceError>> {
         let owned = PathBuf::from(path);
-        self.helpers.run(operation, path, move || call(&owned))
+        self.helpers.writes.run(operation, path, move || call(&owned))
     }
 }
 
@@ -96,7 +102,8 @@ impl Files for PosixFiles {
     }
 
     fn list(&self, dir: &Path) -> BoxFuture<Result<Vec<DirEntry>, DeviceError>> {
-        self.on_path("list", dir, list)
+        let owned = PathBuf::from(dir);
+        self.helpers.reads.run("list", dir, move || list(&owned))
     }
 
     fn create(&self, path: &Path) -> BoxFuture<Result<Arc<dyn File>, DeviceError>> {
@@ -164,7 +171,7 @@ impl Files for PosixFiles {
         range: Range<usize>,
     ) -> BoxFuture<Result<(), DeviceError>> {
         let mapping = mapping.clone();
-        self.helpers.run("read map", path, move || mapping.prefault(range))
+        self.helpers.reads.run("read map", path, move || mapping.prefault(range))
     }
 }
 
@@ -188,17 +195,26 @@ fn list(dir: &Path) -> io::Result<Vec<DirEntry>> {
 struct PosixFile {
     path: PathBuf,
     file: Arc<fs::File>,
-    helpers: Helpers,
+    helpers: Pools,
 }
 
 impl PosixFile {
-    fn on_file<T: Send + 'static>(
+    fn reading<T: Send + 'static>(
         &self,
         operation: &'static str,
         call: impl FnOnce(&fs::File) -> io::Result<T> + Send + 'static,
     ) -> BoxFuture<Result<T, DeviceError>> {
         let file = Arc::clone(&self.file);
-        self.helpers.run(operation, &self.path, move || call(&file))
+        self.helpers.reads.run(operation, &self.path, move || call(&file))
+    }
+
+    fn writing(
+        &self,
+        operation: &'static str,
+        call: impl FnOnce(&fs::File) -> io::Result<()> + Send + 'static,
+    ) -> BoxFuture<Result<(), DeviceError>> {
+        let file = Arc::clone(&self.file);
+        self.helpers.writes.run(operation, &self.path, move || call(&file))
     }
 }
 
@@ -208,29 +224,27 @@ impl File for PosixFile {
     }
 
     fn bytes(&self) -> BoxFuture<Result<u64, DeviceError>> {
-        self.on_file("measure", |file| Ok(file.metadata()?.len()))
+        self.reading("measure", |file| Ok(file.metadata()?.len()))
     }
 
     fn read(&self, offset: u64, len: usize) -> BoxFuture<Result<Bytes, DeviceError>> {
-        let read = self.on_file("read", move |file| read_at(file, offset, len));
+        let read = self.reading("read", move |file| read_at(file, offset, len));
         Box::pin(async move { read.await.map_err(|error| error.at(offset)) })
     }
 
     fn write(&self, offset: u64, pieces: Vec<Bytes>) -> BoxFuture<Result<(), DeviceError>> {
-        let write = self.on_file("write", move |file| {
-            write_pieces(&pieces, offset, |slices, at| {
-                Ok(rustix::io::pwritev2(file, slices, at, ReadWriteFlags::empty())?)
-            })
+        let write = self.writing("write", move |file| {
+            write_pieces(&pieces, offset, |slices, at| Ok(rustix::io::pwritev(file, slices, at)?))
         });
         Box::pin(async move { write.await.map_err(|error| error.at(offset)) })
     }
 
     fn sync_data(&self) -> BoxFuture<Result<(), DeviceError>> {
-        self.on_file("sync", fs::File::sync_data)
+        self.writing("sync", fs::File::sync_data)
     }
 
     fn map(&self) -> BoxFuture<Result<Mapping, DeviceError>> {
-        self.on_file("map", Mapping::of)
+        self.reading("map", Mapping::of)
     }
 }
 
@@ -250,4 +264,30 @@ fn read_at(file: &fs::File, offset: u64, len: usize) -> io::Result<Bytes> {
     }
     buffer.truncate(filled);
     Ok(buffer.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_read_does_not_wait_behind_writes_that_hang() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let files = PosixFiles::new(1).unwrap();
+        let (gate, closed) = std::sync::mpsc::channel::<()>();
+        let hanging = files.on_path("hang", dir.path(), move |_| {
+            let _opened = closed.recv();
+            Ok(())
+        });
+        runtime.block_on(async {
+            let hanging = tokio::spawn(hanging);
+            tokio::task::yield_now().await;
+            let listed = files.list(dir.path()).await.unwrap();
+            assert!(listed.is_empty());
+            assert!(!hanging.is_finished());
+            drop(gate);
+            hanging.await.unwrap().unwrap();
+        });
+    }
 }

@@ -267,6 +267,43 @@ impl SimulatedDisk {
         };
         self.call(operation, path, admit, |state, ()| action(state))
     }
+
+    /// A sync. It covers what was changed before it began; a fault fails it, and may lose that.
+    fn sync_call(
+        &self,
+        operation: Operation,
+        path: &Path,
+        apply: impl FnOnce(&mut State, SyncEffect) -> io::Result<()> + Send + 'static,
+    ) -> BoxFuture<Result<(), DeviceError>> {
+        let begin = |state: &mut State, fault: Option<Fault>| Ok((state.stamp, fault));
+        self.call(operation, path, begin, |state, (stamp, fault)| {
+            let Some(fault) = fault else {
+                return apply(state, SyncEffect::Keep { stamp });
+            };
+            if fault == Fault::LosePages {
+                apply(state, SyncEffect::Lose)?;
+            }
+            Err(fault.error())
+        })
+    }
+}
+
+/// What a sync does to what is unsynced.
+#[derive(Clone, Copy, Debug)]
+enum SyncEffect {
+    /// Changes up to `stamp` become durable.
+    Keep { stamp: u64 },
+    /// They never will.
+    Lose,
+}
+
+impl SyncEffect {
+    fn apply(self, content: &mut Content) {
+        match self {
+            Self::Keep { stamp } => content.sync(stamp),
+            Self::Lose => content.lose_unsynced(),
+        }
+    }
 }
 
 impl State {

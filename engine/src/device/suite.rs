@@ -15,7 +15,7 @@ use super::clock::ManualClock;
 use super::posix::{PosixFiles, PosixLog};
 use super::simulated::SimulatedDisk;
 use super::uring::UringLog;
-use super::{DirEntry, File, Files, LogDevice, LogRuntime};
+use super::{Device, DirEntry, File, Files, LogChoice, LogDevice, LogRuntime};
 use crate::limits::PAGE_BYTES;
 use crate::types::Timestamp;
 
@@ -102,6 +102,17 @@ fn pages(tag: u8, bytes: usize) -> Bytes {
         page[..8].copy_from_slice(&number.to_le_bytes());
     }
     buffer.freeze()
+}
+
+#[test]
+fn a_probe_leaves_no_file_and_needs_no_directory_of_its_own() {
+    let kept = tempfile::tempdir().unwrap();
+    let missing = kept.path().join("not/there/yet");
+    let (device, reason) = Device::system(&missing, LogChoice::Auto).unwrap();
+    assert_eq!(reason.is_some(), device.log.name() == "posix");
+    assert_eq!(block_on(device.files.list(kept.path())).unwrap(), []);
+    let (device, reason) = Device::system(&missing, LogChoice::Posix).unwrap();
+    assert_eq!((device.log.name(), reason), ("posix", None));
 }
 
 /// Makes each check a test of every implementation.

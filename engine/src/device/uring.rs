@@ -47,18 +47,16 @@ impl UringLog {
     pub fn probe(directory: &Path) -> Result<Self, DeviceError> {
         let existing = directory.ancestors().find(|above| above.is_dir());
         let directory = existing.unwrap_or(Path::new(".")).to_path_buf();
+        let failed = |error| DeviceError::new("write through a ring in", &directory, &error);
         // On a thread of its own, because the caller may be inside a runtime already.
-        let probe = std::thread::spawn(move || try_write(&directory));
+        let probe = {
+            let directory = directory.clone();
+            std::thread::Builder::new().spawn(move || try_write(&directory)).map_err(failed)?
+        };
         let panicked = |_| Err(io::Error::other("the ring's driver panicked"));
-        match probe.join().unwrap_or_else(panicked) {
-            Ok(()) => Ok(Self(())),
-            Err(error) => Err(DeviceError::new("use a ring in", directory_of(existing), &error)),
-        }
+        probe.join().unwrap_or_else(panicked).map_err(failed)?;
+        Ok(Self(()))
     }
-}
-
-fn directory_of(existing: Option<&Path>) -> PathBuf {
-    existing.map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }
 
 #[expect(clippy::disallowed_methods, reason = "part of the seam all others go through")]

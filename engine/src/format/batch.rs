@@ -20,17 +20,21 @@
 //! The header CRC covers the table CRC, the table covers each record's CRC: each byte is summed
 //! once, and damage costs one record.
 
-use std::ops::Range;
+mod table;
+
+use std::borrow::Cow;
 
 use bytes::Bytes;
 
 use super::block::Block;
-use super::checksum::{self, FlippedBit, Salt};
+use super::checksum::{self, Salt};
 use super::fields::{put, u16_at, u32_at, u64_at};
 use super::record::{self, Record};
 use crate::error::FormatError;
 use crate::limits::BATCH_BYTES_MAX;
 use crate::types::{Epoch, Ordinal, RecordEntry, SegmentId, ShardUid, Timestamp};
+
+pub use table::inspect;
 
 /// Bytes of the header.
 pub const HEADER_BYTES: usize = 64;
@@ -103,8 +107,12 @@ const fn table_bytes(records: usize) -> usize {
 }
 
 /// Lays a batch out into `out`, which is exactly `frame_bytes` long. `runs` are stretches of
-/// stored records with their entries, in order. At least one record, at most `BATCH_BYTES_MAX`
-/// bytes (asserted).
+/// stored records with their entries, in order.
+///
+/// # Panics
+///
+/// When there is no record, the batch is longer than `BATCH_BYTES_MAX`, or `out` is not as long as
+/// the runs: faults of the program.
 pub fn encode<'a>(
     plan: &Plan,
     runs: impl Iterator<Item = (&'a [RecordEntry], &'a [u8])> + Clone,
@@ -193,7 +201,7 @@ pub fn decode_header(bytes: &[u8], salt: Salt) -> Result<Header, FormatError> {
 /// Any `FormatError`.
 pub fn decode_header_repairing(bytes: &[u8], salt: Salt) -> Result<(Header, bool), FormatError> {
     let block = HEADER.check_or_repair(bytes, salt)?;
-    Ok((read_header(&block)?, matches!(block, std::borrow::Cow::Owned(_))))
+    Ok((read_header(&block)?, matches!(block, Cow::Owned(_))))
 }
 
 /// The fields of a header whose sum is right, checked against each other.
@@ -235,137 +243,6 @@ fn check(holds: bool, field: &'static str, found: impl Into<u64>) -> Result<(), 
     if holds { Ok(()) } else { Err(FormatError::Field { what: WHAT, field, found: found.into() }) }
 }
 
-/// One entry of the table.
-struct Entry {
-    offset: usize,
-    arrival: u32,
-    crc: u32,
-}
-
-impl Header {
-    const fn table(&self) -> Range<usize> {
-        HEADER_BYTES..HEADER_BYTES + table_bytes(self.count as usize)
-    }
-
-    /// Entry `i` of the table of `batch`.
-    fn entry(batch: &[u8], i: u32) -> Entry {
-        let at = HEADER_BYTES + i as usize * TABLE_ENTRY_BYTES;
-        Entry {
-            offset: u32_at(batch, at) as usize,
-            arrival: u32_at(batch, at + 4),
-            crc: u32_at(batch, at + 8),
-        }
-    }
-
-    /// Where record `i` stands in `batch`, whose table has been checked.
-    fn record_range(&self, batch: &[u8], i: u32) -> Range<usize> {
-        let start = Self::entry(batch, i).offset;
-        let end = if i + 1 < self.count {
-            Self::entry(batch, i + 1).offset
-        } else {
-            self.frame_bytes as usize
-        };
-        start..end
-    }
-
-    /// The bytes of the batch this header starts.
-    fn frame<'a>(&self, bytes: &'a [u8]) -> Result<&'a [u8], FormatError> {
-        bytes.get(..self.frame_bytes as usize).ok_or(FormatError::Short {
-            what: WHAT,
-            needed: u64::from(self.frame_bytes),
-            available: bytes.len() as u64,
-        })
-    }
-
-    fn check_table_crc(&self, table: &[u8]) -> Result<(), FormatError> {
-        let found = checksum::crc(table);
-        if found == self.table_crc {
-            return Ok(());
-        }
-        Err(FormatError::Checksum { what: "batch table", found, expected: self.table_crc })
-    }
-
-    /// Checks that the entries of a table whose sum is right lie in order inside the batch, so
-    /// that everything read through them later is in bounds.
-    fn check_entries(&self, batch: &[u8]) -> Result<(), FormatError> {
-        let (mut offset_min, mut arrival_min) = (self.table().end, 0);
-        let mut exact = true;
-        for i in 0..self.count {
-            let entry = Self::entry(batch, i);
-            let offset = entry.offset as u64;
-            let in_order =
-                if exact { entry.offset == offset_min } else { entry.offset >= offset_min };
-            check(in_order && entry.offset.is_multiple_of(8), "record offset", offset)?;
-            check(entry.arrival >= arrival_min, "record arrival", entry.arrival)?;
-            exact = false;
-            offset_min = entry.offset + record::HEAD_BYTES;
-            arrival_min = entry.arrival;
-        }
-        check(offset_min <= batch.len(), "record offset", offset_min as u64)?;
-        check(arrival_min == self.last_arrival_delta, "last arrival", self.last_arrival_delta)
-    }
-
-    fn record_is_sound(&self, batch: &[u8], i: u32) -> bool {
-        checksum::crc(&batch[self.record_range(batch, i)]) == Self::entry(batch, i).crc
-    }
-
-    /// Indexes of the records whose CRC fails.
-    fn damaged<'a>(&'a self, batch: &'a [u8]) -> impl Iterator<Item = u32> + 'a {
-        (0..self.count).filter(move |&i| !self.record_is_sound(batch, i))
-    }
-}
-
-/// Checks a whole batch, records included, that fills `bytes` exactly. Returns the one flipped bit
-/// that explains all damage, or `None` when there is none.
-///
-/// # Errors
-///
-/// Any `FormatError` when more than one bit is wrong.
-pub fn inspect(bytes: &[u8], salt: Salt) -> Result<Option<FlippedBit>, FormatError> {
-    let Err(error) = check_whole(bytes, salt) else { return Ok(None) };
-    let Some(flipped) = suspect(bytes, salt) else { return Err(error) };
-    let mut repaired = bytes.to_vec();
-    flipped.repair(&mut repaired);
-    check_whole(&repaired, salt).map(|()| Some(flipped))
-}
-
-fn check_whole(bytes: &[u8], salt: Salt) -> Result<(), FormatError> {
-    let header = decode_header(bytes, salt)?;
-    let batch = header.frame(bytes)?;
-    check(batch.len() == bytes.len(), "frame bytes", header.frame_bytes)?;
-    header.check_table_crc(&batch[header.table()])?;
-    header.check_entries(batch)?;
-    match header.damaged(batch).next() {
-        None => Ok(()),
-        Some(i) => {
-            let found = checksum::crc(&batch[header.record_range(batch, i)]);
-            Err(FormatError::Checksum {
-                what: "record",
-                found,
-                expected: Header::entry(batch, i).crc,
-            })
-        }
-    }
-}
-
-/// The bit that explains the first sum that fails. The sums of table and records are themselves
-/// under a sum that holds, so there the flipped bit lies among the summed bytes.
-fn suspect(bytes: &[u8], salt: Salt) -> Option<FlippedBit> {
-    let Ok(header) = decode_header(bytes, salt) else {
-        return HEADER.find_flipped(bytes, salt).map(|(flipped, _)| flipped);
-    };
-    let batch = header.frame(bytes).ok()?;
-    let (range, stored) = if header.check_table_crc(&batch[header.table()]).is_err() {
-        (header.table(), header.table_crc)
-    } else {
-        header.check_entries(batch).ok()?;
-        let i = header.damaged(batch).next()?;
-        (header.record_range(batch, i), Header::entry(batch, i).crc)
-    };
-    let syndrome = checksum::crc(&batch[range.clone()]) ^ stored;
-    Some(checksum::locate(range.len(), syndrome)?.moved_by(range.start))
-}
-
 /// A whole batch whose header and table have been checked. Records are checked one by one.
 /// Cheap to clone: all clones share the bytes.
 #[derive(Clone, Debug)]
@@ -400,7 +277,7 @@ impl Batch {
         let header = read_header(&block)?;
         let frame = header.frame(bytes)?;
         let table = &frame[header.table()];
-        let bad_header = matches!(block, std::borrow::Cow::Owned(_));
+        let bad_header = matches!(block, Cow::Owned(_));
         let table_error = header.check_table_crc(table).err();
         if !bad_header && table_error.is_none() {
             header.check_entries(frame)?;

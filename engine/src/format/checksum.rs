@@ -115,3 +115,64 @@ pub fn repair_single_bit(bytes: &mut [u8], computed: u32, stored: u32) -> bool {
     flipped.repair(bytes);
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{REPAIR_BYTES_MAX, Salt, crc, locate, repair_single_bit, salted};
+
+    const SALT: Salt = Salt { file: 77, offset: 4096 };
+
+    #[test]
+    fn the_sum_is_the_well_known_one() {
+        assert_eq!(crc(b"123456789"), 0xcbf4_3926);
+    }
+
+    #[test]
+    fn long_stretches_are_left_alone() {
+        let mut bytes = vec![0; REPAIR_BYTES_MAX + 1];
+        let stored = crc(&bytes);
+        *bytes.last_mut().unwrap() ^= 1;
+        let computed = crc(&bytes);
+        assert!(!repair_single_bit(&mut bytes, computed, stored));
+        assert!(locate(REPAIR_BYTES_MAX, computed ^ stored).is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn single_bits_of_bytes_and_of_the_sum_are_repaired(
+            bytes in prop::collection::vec(any::<u8>(), 1..200),
+            bit in any::<prop::sample::Index>(),
+            sum_bit in 0..32_u32,
+        ) {
+            let stored = salted(SALT, &bytes);
+            let bit = bit.index(bytes.len() * 8);
+            let mut damaged = bytes.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            let computed = salted(SALT, &damaged);
+            prop_assert!(repair_single_bit(&mut damaged, computed, stored));
+            prop_assert_eq!(&damaged, &bytes);
+            prop_assert!(repair_single_bit(&mut damaged, stored, stored ^ 1 << sum_bit));
+            prop_assert_eq!(&damaged, &bytes);
+        }
+
+        #[test]
+        fn two_flipped_bits_are_no_single_one(
+            bytes in prop::collection::vec(any::<u8>(), 1..200),
+            first in any::<prop::sample::Index>(),
+            second in any::<prop::sample::Index>(),
+        ) {
+            let bits = bytes.len() * 8;
+            let (first, second) = (first.index(bits), second.index(bits));
+            prop_assume!(first != second);
+            let mut damaged = bytes.clone();
+            damaged[first / 8] ^= 1 << (first % 8);
+            damaged[second / 8] ^= 1 << (second % 8);
+            let (computed, stored) = (crc(&damaged), crc(&bytes));
+            let before = damaged.clone();
+            prop_assert!(!repair_single_bit(&mut damaged, computed, stored));
+            prop_assert_eq!(before, damaged);
+        }
+    }
+}

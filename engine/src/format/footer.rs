@@ -70,7 +70,11 @@ pub struct Trailer {
     pub shard: ShardUid,
 }
 
-/// Index and trailer as stored. `trailer.index_entries` is the length of `index` (asserted).
+/// Index and trailer as stored.
+///
+/// # Panics
+///
+/// When `trailer.index_entries` is not the length of `index`: a fault of the program.
 pub fn encode(index: &[IndexEntry], trailer: &Trailer) -> Vec<u8> {
     assert!(trailer.index_entries as usize == index.len(), "the trailer counts the entries");
     let index_bytes = index.len() * INDEX_ENTRY_BYTES;
@@ -139,6 +143,7 @@ pub fn decode(
     if version != VERSION {
         return Err(FormatError::Version { what: WHAT, found: version, newest: VERSION });
     }
+    check(u64_at(fields, 80) == 0 && u32_at(fields, 88) == 0, "zero", u64_at(fields, 80))?;
     check_ranges(&trailer)?;
     Ok(trailer)
 }

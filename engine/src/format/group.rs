@@ -99,8 +99,12 @@ pub const fn head_bytes(entries: usize) -> usize {
 
 /// Writes header and prefixes to the start of `out`, a whole group whose batches are in place and
 /// whose padding is zero. `header.crc` and `header.entries` are computed here; returns the header
-/// as written. `header.bytes` is the length of `out`; at most `GROUP_ENTRIES_MAX` prefixes
-/// (asserted).
+/// as written.
+///
+/// # Panics
+///
+/// When `header.bytes` is not the length of `out`, or there are more than `GROUP_ENTRIES_MAX`
+/// prefixes: faults of the program.
 pub fn seal(header: &Header, prefixes: &[Prefix], salt: Salt, out: &mut [u8]) -> Header {
     assert!(
         header.bytes as usize == out.len() && prefixes.len() <= GROUP_ENTRIES_MAX,

@@ -43,7 +43,11 @@ pub struct Frame {
     pub repaired: bool,
 }
 
-/// The frame as stored at `offset`; `payload` is at most `PAYLOAD_BYTES_MAX` long (asserted).
+/// The frame as stored at `offset`.
+///
+/// # Panics
+///
+/// When `payload` is longer than `PAYLOAD_BYTES_MAX`: a fault of the program.
 pub fn encode(
     store: StoreId,
     generation: u64,

@@ -81,6 +81,10 @@ pub struct Manifest {
 }
 
 /// The slot as stored, page header included.
+///
+/// # Panics
+///
+/// When there are 2^32 shards or more, which no store holds.
 pub fn encode(manifest: &Manifest, store: StoreId) -> Vec<u8> {
     let entries = u32::try_from(manifest.shards.len()).expect("a store has fewer than 2^32 shards");
     let summed_bytes = HEAD_BYTES + manifest.shards.len() * ENTRY_BYTES;

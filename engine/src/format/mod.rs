@@ -6,6 +6,8 @@
 pub mod batch;
 mod block;
 pub mod checksum;
+#[cfg(test)]
+mod field_tests;
 mod fields;
 pub mod footer;
 pub mod group;

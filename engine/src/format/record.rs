@@ -45,7 +45,11 @@ pub struct RecordRef<'a> {
 }
 
 /// Appends the stored form to `out` and returns its table entry (length and CRC).
-/// Key at most `PARTITION_KEY_BYTES_MAX`, data at most `RECORD_DATA_BYTES_MAX` bytes (asserted).
+///
+/// # Panics
+///
+/// When the key is longer than `PARTITION_KEY_BYTES_MAX` or the data than `RECORD_DATA_BYTES_MAX`:
+/// faults of the program.
 pub fn encode(record: &RecordRef<'_>, out: &mut Vec<u8>) -> RecordEntry {
     let key = record.partition_key.unwrap_or_default();
     assert!(key.len() <= PARTITION_KEY_BYTES_MAX, "the partition key is within its limit");

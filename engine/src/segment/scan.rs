@@ -43,15 +43,17 @@ impl Source {
         needed: usize,
         wanted: usize,
     ) -> Result<Bytes, DeviceError> {
+        match self.read(position, wanted).await {
+            // Once more, and no more than must be: what fails again counts as damage.
+            Err(_) => self.read(position, needed).await,
+            read => read,
+        }
+    }
+
+    async fn read(&self, position: u64, len: usize) -> Result<Bytes, DeviceError> {
         match self {
-            Self::File(file) => match file.read(position, wanted).await {
-                Err(_) if needed < wanted => file.read(position, needed).await,
-                read => read,
-            },
-            Self::Map(map) => match map.slice(position, wanted).await {
-                Err(_) if needed < wanted => map.slice(position, needed).await,
-                sliced => sliced,
-            },
+            Self::File(file) => file.read(position, len).await,
+            Self::Map(map) => map.slice(position, len).await,
         }
     }
 }
@@ -95,12 +97,14 @@ pub(crate) struct Cursor {
     window: Bytes,
     window_position: u64,
     unreadable: u32,
+    /// Why the last attempt to read failed, if it did.
+    failure: Option<DeviceError>,
 }
 
 impl Cursor {
     /// Walks the batches from `position` on that end at or before `end_position`, reading
     /// `piece_bytes` at a time.
-    pub(crate) const fn new(
+    pub(crate) fn new(
         source: Source,
         segment: Arc<Segment>,
         position: u64,
@@ -116,6 +120,7 @@ impl Cursor {
             window: Bytes::new(),
             window_position: 0,
             unreadable: 0,
+            failure: None,
         }
     }
 
@@ -147,7 +152,8 @@ impl Cursor {
     ///
     /// # Errors
     ///
-    /// When the device fails, but for a few places that cannot be read: they count as damage.
+    /// When the device fails, but for a few places that cannot be read although later ones can:
+    /// they count as damage.
     pub(crate) async fn peek(&mut self) -> Result<Option<Located>, DeviceError> {
         match self.here().await {
             Ok(Some(found)) => return Ok(Some(found)),
@@ -157,7 +163,7 @@ impl Cursor {
         loop {
             match self.load(HEADER_BYTES).await {
                 Ok(true) => {}
-                Ok(false) => return Ok(None),
+                Ok(false) => return self.failure.take().map_or(Ok(None), Err),
                 Err(error) => {
                     self.step_over(error)?;
                     continue;
@@ -236,6 +242,7 @@ impl Cursor {
         }
         let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(self.piece_bytes.max(len));
         self.window = self.source.piece(self.position, len, wanted).await?;
+        self.failure = None;
         self.window_position = self.position;
         if self.window.len() < len {
             // The file is shorter than it should be.
@@ -260,14 +267,14 @@ impl Cursor {
     }
 
     fn count_unreadable(&mut self, error: DeviceError) -> Result<(), DeviceError> {
+        use std::io::ErrorKind::{Interrupted, OutOfMemory, WouldBlock};
         self.unreadable += 1;
-        let is_damage = !matches!(
-            error.kind,
-            std::io::ErrorKind::OutOfMemory
-                | std::io::ErrorKind::WouldBlock
-                | std::io::ErrorKind::Interrupted
-        );
-        if is_damage && self.unreadable <= UNREADABLE_MAX { Ok(()) } else { Err(error) }
+        let passes = matches!(error.kind, OutOfMemory | WouldBlock | Interrupted);
+        if passes || self.unreadable > UNREADABLE_MAX {
+            return Err(error);
+        }
+        self.failure = Some(error);
+        Ok(())
     }
 }
 

@@ -1,7 +1,8 @@
 //! Reading a sealed segment through its map.
 //!
 //! No caller's thread touches a part of the map that was not brought into memory on a helper
-//! thread before. A footer that is damaged or missing is rebuilt from the headers: it only ever
+//! thread before, once for as long as the map lives: the kernel may take pages back when memory is
+//! short, and then a caller waits for the disk. A footer that is damaged or missing is rebuilt from the headers: it only ever
 //! says where to look, the batches say what is there.
 
 use std::ops::Range;
@@ -58,13 +59,12 @@ impl MappedFile {
         }
         let wide = range.start / PREFAULT_BYTES * PREFAULT_BYTES
             ..range.end.next_multiple_of(PREFAULT_BYTES).min(self.len());
-        let done = match self.bring_in(&wide).await {
-            Ok(()) => wide,
+        let done = if self.bring_in(&wide).await.is_ok() {
+            wide
+        } else {
             // One bad page must not take its neighbours along.
-            Err(_) => {
-                self.bring_in(range).await?;
-                range.clone()
-            }
+            self.bring_in(range).await?;
+            range.clone()
         };
         self.present.lock().expect("no holder panics").insert(done);
         Ok(())

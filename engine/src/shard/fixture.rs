@@ -11,6 +11,7 @@ use super::tail_cache::{TailBatch, TailCache};
 use crate::config::Config;
 use crate::device::clock::{ManualClock, SystemEntropy};
 use crate::device::posix::{PosixFiles, PosixLog};
+use crate::device::simulated::SimulatedDisk;
 use crate::device::{Device, File};
 use crate::format::batch::{self, Batch, Plan};
 use crate::format::footer::{self, IndexEntry, Trailer};
@@ -26,7 +27,8 @@ const UID: ShardUid = ShardUid(7);
 
 /// One shard and everything around it.
 pub(crate) struct Fixture {
-    _directory: tempfile::TempDir,
+    /// Removed with the fixture.
+    directory: Option<tempfile::TempDir>,
     config: Config,
     device: Device,
     pub(crate) metrics: Arc<Metrics>,
@@ -62,23 +64,40 @@ struct Active {
 }
 
 impl Fixture {
-    /// An empty shard; the tail keeps `tail_bytes`, the reader maps `maps_max` segments.
+    /// An empty shard on real files; the tail keeps `tail_bytes`, the reader maps `maps_max`
+    /// segments.
     pub(crate) async fn new(tail_bytes: usize, maps_max: usize) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let mut config = Config::new(directory.path());
-        config.tail_cache_bytes_max = tail_bytes;
-        config.mapped_segments_max = maps_max;
-        config.open_segments_max = 2;
         let device = Device {
             files: Arc::new(PosixFiles::new(1).unwrap()),
             log: Arc::new(PosixLog),
             clock: Arc::new(ManualClock::new(Timestamp(0))),
             entropy: Arc::new(SystemEntropy),
         };
-        device.files.create_dir_all(&segment::directory(directory.path())).await.unwrap();
+        let mut fixture = Self::on(device, directory.path(), tail_bytes, maps_max).await;
+        fixture.directory = Some(directory);
+        fixture
+    }
+
+    /// The same on a simulated disk.
+    pub(crate) async fn simulated(
+        disk: &SimulatedDisk,
+        tail_bytes: usize,
+        maps_max: usize,
+    ) -> Self {
+        let device = disk.device(Arc::new(ManualClock::new(Timestamp(0))));
+        Self::on(device, Path::new("/data"), tail_bytes, maps_max).await
+    }
+
+    async fn on(device: Device, directory: &Path, tail_bytes: usize, maps_max: usize) -> Self {
+        let mut config = Config::new(directory);
+        config.tail_cache_bytes_max = tail_bytes;
+        config.mapped_segments_max = maps_max;
+        config.open_segments_max = 2;
+        device.files.create_dir_all(&segment::directory(directory)).await.unwrap();
         let metrics = Arc::new(Metrics::default());
         Self {
-            _directory: directory,
+            directory: None,
             shard: new_shard(Ordinal::FIRST, Ordinal::FIRST, Timestamp(0)),
             reader: Arc::new(Reader::new(&config, &device, Arc::clone(&metrics))),
             cache: TailCache::new(tail_bytes, Arc::clone(&metrics)),

@@ -12,7 +12,7 @@ pub mod tail_cache;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
 
 use tokio::sync::Notify;
 
@@ -127,9 +127,13 @@ impl ShardLog {
 pub struct ShardMap(RwLock<HashMap<ShardUid, Arc<ShardLog>>>);
 
 impl ShardMap {
+    fn shards(&self) -> RwLockReadGuard<'_, HashMap<ShardUid, Arc<ShardLog>>> {
+        self.0.read().expect("no holder panics")
+    }
+
     /// The shard of this uid.
     pub fn get(&self, uid: ShardUid) -> Option<Arc<ShardLog>> {
-        self.0.read().expect("no holder panics").get(&uid).cloned()
+        self.shards().get(&uid).cloned()
     }
 
     /// Adds a shard.
@@ -144,7 +148,7 @@ impl ShardMap {
 
     /// All shards, by uid.
     pub fn all(&self) -> Vec<Arc<ShardLog>> {
-        let mut all: Vec<_> = self.0.read().expect("no holder panics").values().cloned().collect();
+        let mut all: Vec<_> = self.shards().values().cloned().collect();
         all.sort_by_key(|shard| shard.uid);
         all
     }

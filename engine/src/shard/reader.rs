@@ -28,6 +28,8 @@ use take::{Take, Taken};
 const RETRIES_MAX: u32 = 16;
 /// Least bytes read from a file at a time.
 const PIECE_BYTES_MIN: usize = 64 << 10;
+/// What a record is taken to need when only their number is limited.
+const RECORD_BYTES: usize = 4 << 10;
 /// Most bytes read from a file at a time, but for one larger batch.
 const PIECE_BYTES_MAX: usize = 1 << 20;
 
@@ -181,7 +183,8 @@ impl Reader {
             Err(OpenFailure::Lost) => return Err(damaged(until)),
             Err(OpenFailure::Device(error)) => return Err(Halt::Device(error)),
         };
-        let piece_bytes = take.bytes_left().clamp(PIECE_BYTES_MIN, PIECE_BYTES_MAX);
+        let wanted = take.bytes_left().min(take.records_left().saturating_mul(RECORD_BYTES));
+        let piece_bytes = wanted.clamp(PIECE_BYTES_MIN, PIECE_BYTES_MAX);
         let mut cursor = view.cursor(Target::Record(take.next), piece_bytes).await?;
         while !take.is_done() && take.next < until {
             let Some(found) = cursor.peek().await? else {

@@ -141,6 +141,10 @@ impl TailCache {
 
     /// Takes a batch that has become durable; the caller then moves the shard's `end`. The batch
     /// continues the shard's tail.
+    ///
+    /// # Panics
+    ///
+    /// When it does not: a fault of the program.
     pub fn admit(&mut self, shard: &Arc<ShardLog>, admitted: TailBatch) {
         let (position, end) = (admitted.group(), admitted.batch.end());
         let batch_bytes = admitted.batch.bytes().len();

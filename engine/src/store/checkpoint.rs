@@ -26,9 +26,9 @@ pub(super) async fn checkpoint(log: &Rc<LogThread>) {
     match run(log).await {
         Ok(()) => {
             log.shared.metrics.checkpoints.add(1);
-            requests.into_iter().for_each(|request| {
+            for request in requests {
                 request.send(()).ok();
-            });
+            }
         }
         Err(error) => {
             log.touch();

@@ -37,7 +37,7 @@ pub(super) async fn run(log: &Rc<LogThread>) -> bool {
             Work::Appends(appends) => commit(log, appends).await,
             Work::Control(Control::Stop) => return true,
             Work::Control(control) => obey(log, control),
-            Work::Abandoned => return false,
+            Work::End => return false,
         }
     }
     false
@@ -91,13 +91,14 @@ async fn write_group(log: &LogThread, appends: &[QueuedAppend]) -> Result<(Group
         let most = (group::HEADER_BYTES + bytes).next_multiple_of(PAGE_BYTES);
         log.log.make_room(most).await.map_err(Failure::NoRoom)?;
     }
-    let mut group = group_builder::build(log, appends);
-    let buffer = std::mem::replace(&mut group.buffer, log.pool.take(0));
+    let (group, buffer) = group_builder::build(log, appends);
     if group.batches.is_empty() {
         return Ok((group, Bytes::new()));
     }
     if !is_logged {
         log.log.skip(buffer.len());
+        // Nothing here waits for a device: the keeper gets its turn all the same.
+        tokio::task::yield_now().await;
         return Ok((group, buffer.freeze()));
     }
     let start = Instant::now();
@@ -159,7 +160,9 @@ fn obey(log: &LogThread, control: Control) {
             }
         }
         Control::AddShards(shards, reply) => {
-            shards.into_iter().for_each(|shard| add_shard(log, shard));
+            for shard in &shards {
+                add_shard(log, shard);
+            }
             reply.send(()).ok();
         }
         Control::RemoveShards(shards, reply) => {
@@ -199,7 +202,7 @@ fn close_shards(log: &LogThread, shards: &[ShardUid]) -> Result<Vec<Ordinal>, Sh
     Ok(writers.iter().map(close).collect())
 }
 
-fn add_shard(log: &LogThread, shard: Arc<ShardLog>) {
+fn add_shard(log: &LogThread, shard: &Arc<ShardLog>) {
     let floor = ShardFloor {
         shard: shard.uid,
         next: shard.end(),
@@ -208,8 +211,8 @@ fn add_shard(log: &LogThread, shard: Arc<ShardLog>) {
         last_arrival: Timestamp(0),
         last_segment: SegmentId(0),
     };
-    log.shared.shards.insert(Arc::clone(&shard));
-    let writer = ShardWriter::new(Arc::clone(&shard), floor, None);
+    log.shared.shards.insert(Arc::clone(shard));
+    let writer = ShardWriter::new(Arc::clone(shard), floor, None);
     log.writers.borrow_mut().insert(shard.uid, Rc::new(RefCell::new(writer)));
 }
 

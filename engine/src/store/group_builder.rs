@@ -17,9 +17,8 @@ use crate::format::group::{self, Prefix};
 use crate::shard::ShardLog;
 use crate::types::{AppendedRun, RecordEntry, Run, ShardUid, Timestamp};
 
-/// A group whose batches are laid out; only its head is missing.
+/// What a group holds.
 pub(super) struct Group {
-    pub(super) buffer: GroupBuffer,
     pub(super) header: group::Header,
     pub(super) prefixes: Vec<Prefix>,
     pub(super) batches: Vec<PlacedBatch>,
@@ -48,9 +47,9 @@ struct Draft<'a> {
     stored_bytes: usize,
 }
 
-/// Assigns ordinals, arrival times and places, and lays the batches out. `None` for the group
-/// when no run was accepted.
-pub(super) fn build(log: &LogThread, appends: &[QueuedAppend]) -> Group {
+/// Assigns ordinals, arrival times and places, and lays the batches out in a buffer; only the head
+/// of the group is missing there. The group has no batch when no run was accepted.
+pub(super) fn build(log: &LogThread, appends: &[QueuedAppend]) -> (Group, GroupBuffer) {
     let now = log.device.clock.now();
     let mut drafts = Drafts::default();
     let outcomes = appends.iter().map(|queued| {
@@ -104,7 +103,7 @@ fn lay_out(
     log: &LogThread,
     drafts: &[Draft<'_>],
     outcomes: Vec<Vec<Result<AppendedRun, AppendError>>>,
-) -> Group {
+) -> (Group, GroupBuffer) {
     let frames = drafts.iter().map(|draft| batch::frame_bytes(draft.records, draft.stored_bytes));
     let head_bytes = group::head_bytes(drafts.len());
     let payload_bytes = head_bytes + frames.sum::<usize>();
@@ -121,7 +120,7 @@ fn lay_out(
     }
     let prefixes = batches.iter().map(|placed| placed.prefix).collect();
     let records = drafts.iter().map(|draft| draft.records as u64).sum();
-    Group { buffer, header, prefixes, batches, outcomes, records }
+    (Group { header, prefixes, batches, outcomes, records }, buffer)
 }
 
 impl Draft<'_> {

@@ -33,7 +33,7 @@ pub(super) struct Identity {
 ///
 /// Any `OpenError`.
 pub(super) async fn claim(device: &Device, data: &Path) -> Result<(Lock, Identity), OpenError> {
-    device.files.create_dir_all(data).await?;
+    create_directory(device, data).await?;
     refuse_foreign(device, data).await?;
     let lock = device.files.lock(&data.join(LOCK)).await?;
     let lock = lock.ok_or_else(|| OpenError::Locked { path: data.to_owned() })?;
@@ -46,6 +46,26 @@ pub(super) async fn claim(device: &Device, data: &Path) -> Result<(Lock, Identit
     Ok((lock, identity))
 }
 
+/// Creates a directory and whatever is missing above it, all durable.
+pub(super) async fn create_directory(device: &Device, path: &Path) -> Result<(), DeviceError> {
+    let mut missing = Vec::new();
+    for ancestor in path.ancestors().filter(|ancestor| !ancestor.as_os_str().is_empty()) {
+        if device.files.list(ancestor).await.is_ok() {
+            break;
+        }
+        missing.push(ancestor);
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    device.files.create_dir_all(path).await?;
+    for created in missing {
+        let parent = created.parent().filter(|parent| !parent.as_os_str().is_empty());
+        device.files.sync_dir(parent.unwrap_or(Path::new("."))).await?;
+    }
+    Ok(())
+}
+
 async fn list(device: &Device, data: &Path) -> Result<Vec<String>, DeviceError> {
     let listed = device.files.list(data).await?;
     Ok(listed.into_iter().map(|entry| entry.name).collect())
@@ -53,13 +73,20 @@ async fn list(device: &Device, data: &Path) -> Result<Vec<String>, DeviceError> 
 
 async fn refuse_foreign(device: &Device, data: &Path) -> Result<(), OpenError> {
     let names = list(device, data).await?;
-    if names.iter().any(|name| name == NAME || name == UNFINISHED) {
+    if names.iter().any(|name| name == NAME) {
         return Ok(());
     }
-    match names.into_iter().find(|name| name != LOCK) {
+    let is_unfinished = names.iter().any(|name| name == UNFINISHED);
+    let is_ours = |name: &str| name == LOCK || is_unfinished && is_of_a_start(name);
+    match names.into_iter().find(|name| !is_ours(name)) {
         Some(file) => Err(OpenError::Foreign { path: data.to_owned(), file }),
         None => Ok(()),
     }
+}
+
+/// True for what a start that was cut short leaves behind.
+fn is_of_a_start(name: &str) -> bool {
+    name == UNFINISHED || name.starts_with("catalog.")
 }
 
 async fn read(device: &Device, data: &Path) -> Result<StoreId, OpenError> {
@@ -75,13 +102,16 @@ async fn read(device: &Device, data: &Path) -> Result<StoreId, OpenError> {
 pub(super) fn unreadable(file: PathBuf, error: &FormatError) -> OpenError {
     match *error {
         FormatError::Version { found, newest, .. } => OpenError::TooNew { file, found, newest },
-        _ => OpenError::Damaged { file, reason: error.to_string() },
+        FormatError::Short { .. }
+        | FormatError::Magic { .. }
+        | FormatError::Checksum { .. }
+        | FormatError::Field { .. } => OpenError::Damaged { file, reason: error.to_string() },
     }
 }
 
 /// Starts over with whatever an earlier start has left, which never took a record.
 async fn begin(device: &Device, data: &Path, names: Vec<String>) -> Result<StoreId, OpenError> {
-    for name in names.iter().filter(|name| *name != LOCK) {
+    for name in names.iter().filter(|name| is_of_a_start(name)) {
         device.files.remove(&data.join(name)).await?;
     }
     let store = StoreId(device.entropy.next_u128());

@@ -75,9 +75,9 @@ async fn copy_due(log: &Rc<LogThread>) {
     match copy_shards(log, due.clone()).await {
         Ok(()) => {
             log.set_space(Space { is_refused: false, ..log.space.get() });
-            seal_requests.into_iter().for_each(|request| {
+            for request in seal_requests {
                 request.send(()).ok();
-            });
+            }
         }
         Err(error) => {
             log.due.borrow_mut().extend(due);

@@ -200,6 +200,14 @@ impl Drop for QueueEnd {
     }
 }
 
+/// Runs the keeper. Without it nothing may go on.
+async fn keep(log: Rc<LogThread>) {
+    if let Err(error) = tokio::task::spawn_local(keeper::run(Rc::clone(&log))).await {
+        log.shared.stop(&format!("the keeper failed: {error}"));
+        log.progress.notify_one();
+    }
+}
+
 /// Opens the store, tells `ready`, and serves until it is closed, dropped or stopped. The lock on
 /// the directory is held until this ends.
 pub(crate) async fn run(
@@ -218,13 +226,11 @@ pub(crate) async fn run(
     };
     let log = opened.log;
     drop(ready.send(Ok(opened.catalog)));
-    let keeper = tokio::task::spawn_local(keeper::run(Rc::clone(&log)));
+    let keeper = tokio::task::spawn_local(keep(Rc::clone(&log)));
     let is_clean = commit::run(&log).await;
     log.is_ending.set(true);
     log.keeper.notify_one();
-    if let Err(error) = keeper.await {
-        shared.stop(&error.to_string());
-    }
+    keeper.await.ok();
     if is_clean && shared.stopped().is_none() {
         checkpoint::checkpoint(&log).await;
     }

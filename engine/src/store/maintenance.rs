@@ -77,11 +77,15 @@ impl Retained for Maintenance {
 
     async fn trim(&self, shard: ShardUid, first_kept: Ordinal) {
         let gone = self.handle.trim(shard, first_kept).await;
-        gone.into_iter().for_each(|segment| self.reader.forget(segment));
+        for segment in gone {
+            self.reader.forget(segment);
+        }
     }
 
     async fn remove(&self, shards: Vec<ShardUid>) {
         let gone = self.handle.remove_shards(shards).await;
-        gone.into_iter().for_each(|segment| self.reader.forget(segment));
+        for segment in gone {
+            self.reader.forget(segment);
+        }
     }
 }

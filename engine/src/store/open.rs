@@ -61,10 +61,14 @@ pub(super) async fn open(
     let start = Instant::now();
     let data = &shared.config.directory;
     let (lock, identity) = identity::claim(device, data).await?;
-    device.files.create_dir_all(&segment::directory(data)).await?;
-    device.files.create_dir_all(&commit_log::directory(data)).await?;
+    identity::create_directory(device, &segment::directory(data)).await?;
+    identity::create_directory(device, &commit_log::directory(data)).await?;
     let store = identity.store;
-    let (catalog, _) = Catalog::open(device, data, store, identity.is_fresh).await?;
+    let (catalog, report) = Catalog::open(device, data, store, identity.is_fresh).await?;
+    if report.healed_frames > 0 || report.repaired_bits > 0 {
+        tracing::warn!(?report, "the catalogue was damaged and has been healed");
+        shared.metrics.repaired_bits.add(report.repaired_bits);
+    }
     if identity.is_fresh {
         identity::finish(device, data).await?;
     }
@@ -129,8 +133,9 @@ fn log_thread(
 async fn remove_temporaries(device: &Device, data: &Path) -> Result<(), DeviceError> {
     for directory in [segment::directory(data), commit_log::directory(data)] {
         for entry in device.files.list(&directory).await? {
-            if entry.name.ends_with(".tmp") {
-                device.files.remove(&directory.join(entry.name)).await?;
+            let path = directory.join(entry.name);
+            if path.extension().is_some_and(|extension| extension == "tmp") {
+                device.files.remove(&path).await?;
             }
         }
     }
@@ -175,20 +180,22 @@ async fn read_manifests(
     Ok(slots)
 }
 
-/// The newest sound manifest and the slot the next one goes to. Without one the log itself must
-/// be whole: from its first file on.
+/// The newest sound manifest and the slot the next one goes to. Without one, as before the first
+/// checkpoint, the log itself must be whole: from its first file on.
 fn pick(
     slots: [Slot; 2],
     data: &Path,
     log_files: &[LogFileEntry],
     has_no_segments: bool,
 ) -> Result<(u8, Manifest), OpenError> {
-    let is_new = slots.iter().all(Option::is_none) && log_files.is_empty() && has_no_segments;
+    // Nothing of the log is given up before both slots have been written.
+    let is_early = slots[1].is_none();
     let sound = (0u8..).zip(slots).filter_map(|(slot, read)| Some((slot, read?.ok()?)));
     if let Some((slot, newest)) = sound.max_by_key(|(_, manifest)| manifest.generation) {
         return Ok((1 - slot, newest));
     }
-    if is_new || log_files.first().is_some_and(|first| first.sequence == 1) {
+    let is_whole = log_files.first().map_or(has_no_segments, |first| first.sequence == 1);
+    if is_early && is_whole {
         let (replay, epoch, shards) = (BEGINNING, Epoch(0), Vec::new());
         return Ok((0, Manifest { generation: 0, replay, epoch, shards }));
     }
@@ -269,6 +276,7 @@ fn build_shard(
     let shard_log = Arc::new(shard_log);
     log.shared.shards.insert(Arc::clone(&shard_log));
     let mut writer = ShardWriter::new(shard_log, floor, shared);
+    writer.closed_end = shard.closed.map(|closed| closed.end);
     if let Some(front) = writer.open.front_mut() {
         front.stale_bytes = listed.get(&front.id).map_or(0, |file| file.bytes);
     }

@@ -70,8 +70,8 @@ pub(crate) enum Work {
     Appends(Vec<QueuedAppend>),
     /// A command; everything queued before it has been done.
     Control(Control),
-    /// The store was dropped without a close.
-    Abandoned,
+    /// The store was dropped without a close, or writes have stopped.
+    End,
 }
 
 #[derive(Debug)]
@@ -164,6 +164,7 @@ impl Queue {
             std::mem::take(&mut inner.entries)
         };
         drop(dropped);
+        self.changed.notify_one();
     }
 
     /// True once `close` was called.
@@ -184,8 +185,8 @@ impl Queue {
 
 impl Inner {
     fn take(&mut self, group_bytes_max: usize) -> Option<Work> {
-        if self.abandoned {
-            return Some(Work::Abandoned);
+        if self.abandoned || self.closed {
+            return Some(Work::End);
         }
         let mut appends = Vec::new();
         let (mut bytes, mut runs) = (0, 0);

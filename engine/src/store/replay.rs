@@ -1,7 +1,8 @@
-//! Replay: what the log holds beyond the manifest goes to its segments again, to the same places.
+//! Replay: what the log holds beyond the manifest is published again and waits for its copy, to
+//! the same places as before.
 //!
-//! Replay takes the same path as live appends do after their commit, so it may be repeated, and
-//! only segments with batches in the log are touched.
+//! From there on replayed batches go the way of any other. So replay may be repeated, its memory
+//! is bounded as theirs is, and a start touches no segment unless much is to be replayed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -18,6 +19,7 @@ use crate::format::batch::{self, Batch};
 use crate::format::group::Prefix;
 use crate::format::manifest::Manifest;
 use crate::recovery::log_scan::{LogScan, ScannedFile};
+use crate::shard::tail_cache::TailBatch;
 use crate::types::{Epoch, Ordinal, ShardUid};
 
 /// Replayed bytes held before they are copied.
@@ -57,7 +59,13 @@ pub(super) async fn replay(
             let is_after = file.damage.last().is_none_or(|damage| found.offset >= damage.end);
             for (prefix, range) in found.head.batches() {
                 let bytes = file.bytes.slice(start + range.start..start + range.end);
-                apply(log, prefix, &bytes, is_after, listed, &mut losses);
+                let Some(batch) = open_batch(log, prefix, &bytes, is_after, &mut losses) else {
+                    continue;
+                };
+                if log.writer(prefix.shard).is_some_and(|w| w.borrow().next != base(&batch)) {
+                    break_tail(log, prefix.shard).await?;
+                }
+                publish(log, prefix, batch, listed);
             }
             if log.pending_bytes.get() > PENDING_BYTES_MAX {
                 copy_shards(log, shards_with_work(log)).await?;
@@ -65,7 +73,6 @@ pub(super) async fn replay(
         }
         last_file = Some(file.entry.path);
     }
-    copy_shards(log, shards_with_work(log)).await?;
     if let Some(path) = last_file {
         // Its last group may stand in the system's or the device's cache only: before anybody
         // reads it, it is made durable.
@@ -75,7 +82,7 @@ pub(super) async fn replay(
     let cursor = scan.cursor();
     log.log.resume(cursor, Epoch(epoch.0.saturating_add(1)));
     log.since.borrow_mut().position = newest.replay.position;
-    settle(log, &losses);
+    settle(log, &losses).await?;
     discard_orphans(log, listed, &losses);
     Ok(())
 }
@@ -95,75 +102,104 @@ fn report(log: &LogThread, file: &ScannedFile, losses: &mut Losses) {
     }
 }
 
-fn apply(
+/// The batch as far as it is new; `None` when it is damaged, of a shard that is gone, or in its
+/// segment already.
+fn open_batch(
     log: &LogThread,
     prefix: &Prefix,
     bytes: &Bytes,
     is_after_damage: bool,
-    listed: &ListedSegments,
     losses: &mut Losses,
-) {
-    let Some(writer) = log.writer(prefix.shard) else { return };
-    let mut writer = writer.borrow_mut();
+) -> Option<Batch> {
+    let next = log.writer(prefix.shard)?.borrow().next;
     let salt = batch::salt(prefix.segment, prefix.offset);
-    let batch = match Batch::open(bytes, salt) {
-        Ok(batch) if batch.header.shard == prefix.shard => batch,
-        _ => {
-            let (shard, offset) = (prefix.shard, prefix.offset);
-            tracing::error!(%shard, segment = %prefix.segment, offset, "a batch is damaged");
-            log.shared.metrics.damaged_ranges.add(1);
-            losses.batches.insert(prefix.shard, u64::from(prefix.bytes));
-            return;
-        }
+    let opened = Batch::open(bytes, salt).ok();
+    let Some(batch) = opened.filter(|batch| batch.header.shard == prefix.shard) else {
+        let (shard, offset) = (prefix.shard, prefix.offset);
+        tracing::error!(%shard, segment = %prefix.segment, offset, "a batch is damaged");
+        log.shared.metrics.damaged_ranges.add(1);
+        losses.batches.insert(prefix.shard, u64::from(prefix.bytes));
+        return None;
     };
     losses.batches.remove(&prefix.shard);
     if is_after_damage {
         losses.proven.insert(prefix.shard);
     }
     log.shared.metrics.repaired_bits.add(u64::from(batch.repaired()));
-    if batch.end() <= writer.next {
-        return; // In its segment already, says the manifest.
+    if batch.end() <= next {
+        return None;
     }
-    let base = batch.header.base_ordinal;
-    if base > writer.next {
-        let (shard, first) = (prefix.shard, writer.next);
-        tracing::error!(%shard, %first, next = %base, "records are lost");
+    let shard = prefix.shard;
+    if base(&batch) > next {
+        tracing::error!(%shard, first = %next, next = %base(&batch), "records are lost");
     }
     let damaged = batch.damaged().len() as u64;
     if damaged > 0 {
-        tracing::error!(shard = %prefix.shard, base = %base, damaged, "records are damaged");
+        tracing::error!(%shard, base = %base(&batch), damaged, "records are damaged");
         log.shared.metrics.damaged_ranges.add(damaged);
     }
+    Some(batch)
+}
+
+const fn base(batch: &Batch) -> Ordinal {
+    batch.header.base_ordinal
+}
+
+/// Makes a replayed batch visible and lets it wait for its copy.
+fn publish(log: &LogThread, prefix: &Prefix, batch: Batch, listed: &ListedSegments) {
+    let Some(writer) = log.writer(prefix.shard) else { return };
+    let mut writer = writer.borrow_mut();
     let file = listed.get(&prefix.segment);
-    let named = file.map_or(base, |file| file.base);
-    let (frame, arrival) = (bytes.len() as u64, batch.last_arrival());
-    let open = writer.occupy(prefix.segment, named, prefix.offset, frame, arrival);
+    let named = file.map_or(base(&batch), |file| file.base);
+    let frame = batch.bytes().len() as u64;
+    let (segment, offset, arrival) = (prefix.segment, prefix.offset, batch.last_arrival());
+    let open = writer.occupy(segment, named, offset, frame, arrival);
     if let Some(file) = file {
         open.exists = true;
         open.stale_bytes = file.bytes;
     }
     writer.next = batch.end();
+    let admitted = TailBatch { batch: batch.clone(), segment, offset };
+    log.tail.borrow_mut().admit(&writer.log, admitted);
+    writer.log.advance(writer.next, arrival);
     log.pending_bytes.set(log.pending_bytes.get() + frame);
-    writer.await_copy(prefix.segment, prefix.offset, batch);
+    writer.await_copy(segment, offset, batch);
+}
+
+/// The next batch of the shard does not continue the last one, so they cannot both be in the tail
+/// cache: what is there goes to its segments.
+async fn break_tail(log: &Rc<LogThread>, shard: ShardUid) -> Result<(), DeviceError> {
+    copy_shards(log, vec![shard]).await?;
+    if let Some(writer) = log.writer(shard) {
+        log.tail.borrow_mut().forget(&writer.borrow().log);
+    }
+    Ok(())
 }
 
 /// Moves every shard's end. No ordinal that may have been answered is given out again: where
 /// nothing proves that a shard lost no record, as many ordinals as could be lost are skipped, and
 /// reading them reports damage.
-fn settle(log: &LogThread, losses: &Losses) {
+async fn settle(log: &Rc<LogThread>, losses: &Losses) -> Result<(), DeviceError> {
     let could_be = |bytes: u64| bytes / RECORD_BYTES_MIN + 1;
-    for (uid, writer) in log.writers.borrow().iter() {
-        let mut writer = writer.borrow_mut();
-        let mut lost = losses.batches.get(uid).map_or(0, |bytes| could_be(*bytes));
-        if losses.log_bytes > 0 && !losses.proven.contains(uid) {
+    let writers: Vec<_> = log.writers.borrow().iter().map(|(k, v)| (*k, Rc::clone(v))).collect();
+    for (uid, writer) in writers {
+        let mut lost = losses.batches.get(&uid).map_or(0, |bytes| could_be(*bytes));
+        if losses.log_bytes > 0 && !losses.proven.contains(&uid) {
             lost = lost.max(could_be(losses.log_bytes));
         }
-        if lost > 0 && !writer.is_closed {
-            let next = writer.next.plus(lost);
+        let next = writer.borrow().next;
+        // A closed shard ends where the catalogue says, lost or not.
+        let end = writer.borrow().closed_end.unwrap_or_else(|| next.plus(lost));
+        if end > next {
+            break_tail(log, uid).await?;
+            let mut writer = writer.borrow_mut();
+            let next = end;
+            tracing::error!(shard = %uid, first = %writer.next, %next, "records may be lost");
             writer.burn(next);
+            writer.log.advance(next, writer.last_arrival);
         }
-        writer.log.advance(writer.next, writer.last_arrival);
     }
+    Ok(())
 }
 
 /// Least bytes a record takes: its head and its entry in the table.
@@ -179,7 +215,8 @@ fn discard_orphans(log: &LogThread, listed: &ListedSegments, losses: &Losses) {
         let Some(writer) = log.writer(file.shard) else { continue };
         let writer = writer.borrow();
         let segments = writer.log.segments.read().expect("no holder panics");
-        let is_known = segments.iter().any(|segment| segment.id == *id);
+        let is_open = writer.open.iter().any(|open| open.id == *id);
+        let is_known = is_open || segments.iter().any(|segment| segment.id == *id);
         let was_known = file.base < writer.log.first_kept().max(Ordinal::FIRST);
         if !is_known && !was_known {
             discard(log, *id, listed);

@@ -13,6 +13,8 @@ use crate::types::SegmentId;
 /// From this many dirty files on, one sync of the whole file system is cheaper.
 const SINGLE_SYNCS_MAX: usize = 16;
 
+type OpenFile = (u64, Arc<dyn File>);
+
 /// What one checkpoint has to sync.
 #[derive(Debug, Default)]
 pub(super) struct Dirty {
@@ -25,7 +27,8 @@ pub(super) struct SegmentFiles {
     device: Device,
     directory: PathBuf,
     open_max: usize,
-    open: RefCell<BTreeMap<SegmentId, (u64, Arc<dyn File>)>>,
+    /// With the number of its last use.
+    open: RefCell<BTreeMap<SegmentId, OpenFile>>,
     by_use: RefCell<BTreeMap<u64, SegmentId>>,
     uses: Cell<u64>,
     dirty: RefCell<Dirty>,

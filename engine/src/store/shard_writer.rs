@@ -33,6 +33,8 @@ pub(super) struct ShardWriter {
     pub(super) log: Arc<ShardLog>,
     /// Appends are refused.
     pub(super) is_closed: bool,
+    /// Where the shard ends, says the catalogue it was opened with.
+    pub(super) closed_end: Option<Ordinal>,
     /// The shard is forgotten; a copy under way lands in a file about to be removed.
     pub(super) is_removed: bool,
     /// Ordinal the next record gets.
@@ -151,6 +153,7 @@ impl ShardWriter {
         Self {
             log,
             is_closed,
+            closed_end: None,
             is_removed: false,
             next: floor.next,
             last_arrival: floor.last_arrival,
@@ -245,7 +248,9 @@ impl ShardWriter {
         {
             *readable_bytes = front.totals.end;
             if front.is_whole {
-                entries.into_iter().for_each(|entry| index.offer(entry));
+                for entry in entries {
+                    index.offer(entry);
+                }
             } else {
                 // Entries count from the first arrival, which is not known here.
                 *index = SparseIndex { entries: Vec::new(), from_position: *readable_bytes };

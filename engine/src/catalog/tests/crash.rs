@@ -11,7 +11,7 @@ async fn states() -> Vec<Vec<Arc<Stream>>> {
     let (memory, catalog) = fresh().await;
     busy(&catalog).await;
     // One frame after the other, cut off the end of both mirrors.
-    let [a, b] = journal::FILE_NAMES.map(|name| directory().join(name));
+    let [a, b] = FILE_NAMES.map(|name| directory().join(name));
     let whole = memory.get(&a).unwrap();
     assert_eq!(Some(&whole), memory.get(&b).as_ref());
     let mut states = Vec::new();
@@ -200,7 +200,7 @@ async fn every_flipped_bit_is_healed() {
     let (memory, catalog) = fresh().await;
     busy(&catalog).await;
     let expected = catalog.all();
-    let paths = journal::FILE_NAMES.map(|name| directory().join(name));
+    let paths = FILE_NAMES.map(|name| directory().join(name));
     let whole = memory.get(&paths[0]).unwrap();
     let images = |mirror: usize, image: Vec<u8>| {
         let mut images = [Some(whole.clone().into()), Some(whole.clone().into())];
@@ -211,6 +211,11 @@ async fn every_flipped_bit_is_healed() {
     assert!(sound.notes.is_empty());
     for mirror in 0..2 {
         for bit in 0..whole.len() * 8 {
+            // The zeros of the page header are all alike: one bit of each byte will do.
+            let is_filler = bit / 8 < 4096 && whole[bit / 8] == 0;
+            if is_filler && bit % 8 > 0 {
+                continue;
+            }
             let mut image = whole.clone();
             image[bit / 8] ^= 1 << (bit % 8);
             let merged = mirrors::merge(&images(mirror, image), STORE).unwrap().unwrap();
@@ -230,7 +235,7 @@ async fn every_flipped_bit_is_healed() {
 
 #[tokio::test]
 async fn a_missing_mirror_is_healed() {
-    for name in journal::FILE_NAMES {
+    for name in FILE_NAMES {
         let (memory, catalog) = fresh().await;
         busy(&catalog).await;
         memory.delete(&directory().join(name));
@@ -244,7 +249,7 @@ async fn a_missing_mirror_is_healed() {
 async fn damage_of_one_frame_in_both_mirrors_is_reported_not_skipped() {
     let (memory, catalog) = fresh().await;
     busy(&catalog).await;
-    let paths = journal::FILE_NAMES.map(|name| directory().join(name));
+    let paths = FILE_NAMES.map(|name| directory().join(name));
     let whole = memory.get(&paths[0]).unwrap();
     let mut starts = vec![4096];
     starts.extend(frame_ends(&whole));
@@ -270,7 +275,7 @@ async fn damage_of_one_frame_in_both_mirrors_is_reported_not_skipped() {
 async fn a_mirror_that_was_cut_short_is_healed_from_the_other() {
     let (memory, catalog) = fresh().await;
     busy(&catalog).await;
-    let paths = journal::FILE_NAMES.map(|name| directory().join(name));
+    let paths = FILE_NAMES.map(|name| directory().join(name));
     let whole = memory.get(&paths[0]).unwrap();
     for mirror in 0..2 {
         for len in (0..whole.len()).step_by(61) {

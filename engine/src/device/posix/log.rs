@@ -30,7 +30,7 @@ impl LogRuntime for PosixLog {
     }
 
     fn block_on(&self, main: LogMain) -> Result<(), DeviceError> {
-        let (helpers, threads) = Helpers::start("kinelog-log-writer", 1, QUEUE_MAX)?;
+        let (helpers, threads) = Helpers::start("log-writer", 1, QUEUE_MAX)?;
         let device = Rc::new(PosixLogDevice { helpers: helpers.clone() });
         let result = run_local(main, device);
         // The directory's lock may be given up next: no write may land after that.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::content::Content;
 use super::names::Entry;
-use super::{Fault, Operation, SimulatedDisk, State, lock};
+use super::{Fault, Operation, SimulatedDisk, State, SyncEffect, lock};
 use crate::device::mapping::Mapping;
 use crate::device::posix::{check_alignment, run_local};
 use crate::device::{
@@ -31,30 +31,6 @@ impl SimulatedFiles {
         self.0.simple_call(Operation::Open, path, move |state| {
             let content = state.names.file(&owned)?;
             Ok(Arc::new(SimulatedFile { disk, path: owned, content, writable }) as Arc<dyn File>)
-        })
-    }
-
-    /// A sync of files: covers what was written before it began.
-    fn sync(
-        &self,
-        dir: &Path,
-        apply: fn(&mut State, &Path, u64),
-        operation: Operation,
-    ) -> BoxFuture<Result<(), DeviceError>> {
-        let owned = dir.to_path_buf();
-        let begin = |state: &mut State, fault: Option<Fault>| Ok((state.stamp, fault));
-        self.0.call(operation, dir, begin, move |state, (stamp, fault)| {
-            state.names.expect_directory(&owned)?;
-            match fault {
-                None => apply(state, &owned, stamp),
-                Some(fault) => {
-                    if fault == Fault::LosePages && operation == Operation::SyncAllFiles {
-                        state.names.all_files().iter().for_each(|file| lock(file).lose_unsynced());
-                    }
-                    return Err(fault.error());
-                }
-            }
-            Ok(())
         })
     }
 }
@@ -135,14 +111,25 @@ impl Files for SimulatedFiles {
     }
 
     fn sync_dir(&self, dir: &Path) -> BoxFuture<Result<(), DeviceError>> {
-        self.sync(dir, |state, dir, stamp| state.names.sync(dir, stamp), Operation::SyncDirectory)
+        let owned = dir.to_path_buf();
+        self.0.sync_call(Operation::SyncDirectory, dir, move |state, effect| {
+            state.names.expect_directory(&owned)?;
+            if let SyncEffect::Keep { stamp } = effect {
+                state.names.sync(&owned, stamp);
+            }
+            Ok(())
+        })
     }
 
     fn sync_all_files(&self, dir: &Path) -> BoxFuture<Result<(), DeviceError>> {
-        let apply = |state: &mut State, _: &Path, stamp| {
-            state.names.all_files().iter().for_each(|file| lock(file).sync(stamp));
-        };
-        self.sync(dir, apply, Operation::SyncAllFiles)
+        let owned = dir.to_path_buf();
+        self.0.sync_call(Operation::SyncAllFiles, dir, move |state, effect| {
+            state.names.expect_directory(&owned)?;
+            for file in state.names.all_files() {
+                effect.apply(&mut lock(&file));
+            }
+            Ok(())
+        })
     }
 
     fn free_bytes(&self, dir: &Path) -> BoxFuture<Result<u64, DeviceError>> {
@@ -243,18 +230,8 @@ impl File for SimulatedFile {
 
     fn sync_data(&self) -> BoxFuture<Result<(), DeviceError>> {
         let content = Arc::clone(&self.content);
-        let begin = |state: &mut State, fault: Option<Fault>| Ok((state.stamp, fault));
-        self.disk.call(Operation::SyncData, &self.path, begin, move |_, (stamp, fault)| {
-            let mut content = lock(&content);
-            match fault {
-                None => content.sync(stamp),
-                Some(fault) => {
-                    if fault == Fault::LosePages {
-                        content.lose_unsynced();
-                    }
-                    return Err(fault.error());
-                }
-            }
+        self.disk.sync_call(Operation::SyncData, &self.path, move |_, effect| {
+            effect.apply(&mut lock(&content));
             Ok(())
         })
     }

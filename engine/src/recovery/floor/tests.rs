@@ -18,13 +18,16 @@ struct File {
     bytes: Vec<u8>,
     sequence: u64,
     next: Expect,
+    /// How far behind its own position each group says that the log is durable.
+    durable_lag: u64,
     /// Start of each group, and of the unused rest.
     starts: Vec<usize>,
 }
 
 impl File {
     fn new(sequence: u64, next: Expect) -> Self {
-        Self { bytes: vec![0; FILE_BYTES], sequence, next, starts: vec![4096] }
+        let bytes = vec![0; FILE_BYTES];
+        Self { bytes, sequence, next, durable_lag: 0, starts: vec![4096] }
     }
 
     /// A file of three groups: one page, three pages, one page.
@@ -43,7 +46,9 @@ impl File {
             data_bytes.iter().zip(1..).map(|(&bytes, i)| self.batch(bytes, i)).collect();
         let prefixes: Vec<_> = batches.iter().map(|(prefix, _)| *prefix).collect();
         let mut payload = vec![0; group::head_bytes(prefixes.len())];
-        batches.iter().for_each(|(_, bytes)| payload.extend_from_slice(bytes));
+        for (_, bytes) in &batches {
+            payload.extend_from_slice(bytes);
+        }
         let payload_bytes = u32::try_from(payload.len()).unwrap();
         payload.resize(payload.len().next_multiple_of(4096), 0);
         let header = group::Header {
@@ -51,7 +56,7 @@ impl File {
             entries: 0,
             number: self.next.number,
             position: self.next.position,
-            durable_position: self.next.position,
+            durable_position: self.next.position - self.durable_lag,
             previous_crc: self.next.previous_crc.unwrap(),
             epoch: Epoch(2),
             payload_bytes,
@@ -308,6 +313,35 @@ fn a_sound_group_that_does_not_follow_is_never_cut() {
         let rest = scan(&file.bytes, STORE, SEQUENCE, START, found.next, 0);
         assert_eq!(rest.groups.len(), 3);
     }
+}
+
+#[test]
+fn a_later_group_that_states_no_more_does_not_vouch() {
+    for (lag, vouches) in [(4 * 4096, false), (3 * 4096, false), (2 * 4096, true)] {
+        let mut file = File::new(SEQUENCE, FIRST);
+        file.push(&[100]);
+        file.push(&[9000]);
+        file.durable_lag = lag;
+        file.push(&[100]);
+        file.bytes[file.starts[1]..][..100].fill(0);
+        let found = file.scan();
+        let offset = file.start(1);
+        let resume = Some(file.start(2));
+        let expected =
+            if vouches { End::Corrupt { offset, resume } } else { End::Clean { offset } };
+        assert_eq!(found.end, expected, "{lag} behind");
+    }
+}
+
+#[test]
+fn a_repaired_group_that_does_not_follow_is_chance() {
+    let mut file = File::new(SEQUENCE, FIRST);
+    file.push(&[100]);
+    file.bytes[4096 + 60] ^= 1;
+    assert_eq!(file.scan().repaired_bits, 1);
+    let expect = Expect { number: 6, ..FIRST };
+    let found = scan(&file.bytes, STORE, SEQUENCE, START, expect, 0);
+    assert_eq!((found.end, found.next), (End::Clean { offset: START }, expect));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Reader;
+use super::{RETRIES_MAX, Reader};
 use crate::error::DeviceError;
 use crate::segment::Segment;
 use crate::segment::index::Target;
@@ -23,13 +23,20 @@ impl Reader {
         if at > shard.last_arrival() {
             return Ok(end);
         }
-        let found = match search_tail(shard, at) {
-            InTail::Found(found) => found,
-            InTail::Before(tail_first) => {
-                self.search_segments(shard, at, tail_first.unwrap_or(end)).await?
+        for _ in 0..RETRIES_MAX {
+            let kept = shard.first_kept();
+            let found = match search_tail(shard, at) {
+                InTail::Found(found) => found,
+                InTail::Before(tail_first) => {
+                    self.search_segments(shard, at, tail_first.unwrap_or(end)).await?
+                }
+            };
+            // Segments that retention took away meanwhile looked damaged.
+            if shard.first_kept() == kept {
+                return Ok(found.max(kept).min(end));
             }
-        };
-        Ok(found.max(shard.first_kept()).min(end))
+        }
+        Ok(shard.first_kept().min(end))
     }
 
     /// As `search`, below `until` only.

@@ -1,5 +1,7 @@
 //! What one read has gathered so far, and when it has enough.
 
+use bytes::Bytes;
+
 use crate::format::batch::Batch;
 use crate::types::{Ordinal, ReadLimit, ReadResult, StoredRecord, Timestamp};
 
@@ -108,12 +110,13 @@ impl Take {
                 break;
             };
             let record = record.record;
-            let bytes = record.data.len() + record.partition_key.as_ref().map_or(0, |k| k.len());
-            if !self.is_empty() && bytes > self.bytes_left() {
+            let bytes = record.data.len() + record.partition_key.as_ref().map_or(0, Bytes::len);
+            let bytes = self.bytes.saturating_add(bytes);
+            if !self.is_empty() && bytes > self.limit.bytes {
                 self.finish_before(arrival);
                 break;
             }
-            self.bytes = self.bytes.saturating_add(bytes);
+            self.bytes = bytes;
             self.records.push(StoredRecord {
                 ordinal: self.next,
                 arrival,

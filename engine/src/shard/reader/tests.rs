@@ -4,10 +4,13 @@ mod damage;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::{Halt, is_stale};
+use crate::device::simulated::{Fault, Operation, SimulatedDisk, Survive};
 use crate::error::ReadError;
+use crate::segment::SegmentState;
 use crate::shard::fixture::Fixture;
 use crate::types::{Ordinal, ReadLimit, StoredRecord, Timestamp};
 
@@ -74,7 +77,7 @@ async fn build(steps: &[Step], tail_bytes: usize) -> Fixture {
 }
 
 fn payload_bytes(record: &StoredRecord) -> usize {
-    record.data.len() + record.partition_key.as_ref().map_or(0, |key| key.len())
+    record.data.len() + record.partition_key.as_ref().map_or(0, Bytes::len)
 }
 
 /// What a read must answer.
@@ -116,7 +119,9 @@ proptest! {
                 let limit = ReadLimit { records: ask.records, bytes: ask.bytes };
                 let read = fixture.reader.read(&fixture.shard, from, horizon, limit).await.unwrap();
                 let (records, next, next_arrival) = expected(&fixture, from, horizon, limit);
-                assert_eq!(read.records, records);
+                let ordinals = |r: &[StoredRecord]| r.iter().map(|r| r.ordinal.0).collect::<Vec<_>>();
+                assert_eq!(ordinals(&read.records), ordinals(&records), "{ask:?}");
+                assert!(read.records == records);
                 assert_eq!((read.next, read.next_arrival), (next, next_arrival));
                 assert!(!read.at_end);
 
@@ -141,6 +146,20 @@ fn a_read_past_the_end_returns_nothing_and_keeps_its_place() {
         let read = fixture.reader.read(&fixture.shard, past, NO_HORIZON, ALL).await.unwrap();
         assert_eq!((read.records.len(), read.next, read.next_arrival), (0, past, None));
         assert!(!read.at_end);
+    });
+}
+
+#[test]
+fn nothing_follows_a_record_larger_than_the_limit_not_even_an_empty_one() {
+    block_on(async {
+        let mut fixture = Fixture::new(1 << 20, 2).await;
+        fixture.append(&[10, 500, 0], Timestamp(5)).await; // The third has no key either.
+        let limit = ReadLimit { records: 9, bytes: 100 };
+        let read = async |from| {
+            let read = fixture.reader.read(&fixture.shard, Ordinal(from), NO_HORIZON, limit).await;
+            read.unwrap().records.len()
+        };
+        assert_eq!((read(1).await, read(2).await, read(3).await), (1, 1, 1));
     });
 }
 
@@ -247,8 +266,8 @@ fn a_late_index_is_completed_once_for_all_readers() {
         }
         fixture.copy().await;
         let index = |fixture: &Fixture| match &*fixture.places[0].0.state.lock().unwrap() {
-            crate::segment::SegmentState::Active { index, .. } => index.clone(),
-            crate::segment::SegmentState::Sealed => panic!("never sealed"),
+            SegmentState::Active { index, .. } => index.clone(),
+            SegmentState::Sealed => panic!("never sealed"),
         };
         let whole = index(&fixture);
         assert!(whole.entries.len() > 3);
@@ -256,6 +275,28 @@ fn a_late_index_is_completed_once_for_all_readers() {
         assert!(index(&fixture).entries.is_empty());
         fixture.reader.read(&fixture.shard, Ordinal(30), NO_HORIZON, ALL).await.unwrap();
         assert_eq!(index(&fixture), whole);
+    });
+}
+
+#[test]
+fn an_index_that_lies_is_not_believed() {
+    block_on(async {
+        let mut fixture = Fixture::new(0, 2).await;
+        for i in 0..20 {
+            fixture.append(&[9000, 10], Timestamp(i)).await;
+        }
+        fixture.copy().await;
+        if let SegmentState::Active { index, .. } = &mut *fixture.places[0].0.state.lock().unwrap()
+        {
+            // Each entry tells the place of a batch that comes too late, or of none at all.
+            index.entries.rotate_left(1);
+            index.entries[2].position += 8;
+            (0..).zip(&mut index.entries).for_each(|(i, entry)| entry.ordinal_delta = i * 8);
+        }
+        for record in &fixture.model {
+            let read = fixture.reader.read(&fixture.shard, record.ordinal, NO_HORIZON, ALL).await;
+            assert_eq!(read.unwrap().records.first(), Some(record));
+        }
     });
 }
 
@@ -284,8 +325,23 @@ async fn drain(fixture: &(Arc<super::Reader>, Arc<crate::shard::ShardLog>), limi
     }
 }
 
+/// Appends and moves records on until the shard is closed.
+async fn move_on(fixture: &mut Fixture, appends: u64) {
+    for i in 0..appends {
+        let len = usize::try_from(i % 13 * 300).unwrap();
+        fixture.append(&[len, 10, len], Timestamp(i)).await;
+        match i % 20 {
+            3 | 9 | 15 => fixture.copy().await,
+            19 => fixture.seal().await,
+            10 if i > 50 => fixture.expire(1).await,
+            _ => {}
+        }
+    }
+    fixture.shard.close();
+}
+
 #[test]
-fn readers_miss_nothing_while_the_log_moves_under_them() {
+fn readers_on_other_threads_miss_nothing_while_the_log_moves() {
     block_on(async {
         let mut fixture = Fixture::new(30_000, 2).await;
         let shared = (Arc::clone(&fixture.reader), Arc::clone(&fixture.shard));
@@ -296,19 +352,40 @@ fn readers_miss_nothing_while_the_log_moves_under_them() {
                 std::thread::spawn(move || block_on(drain(&shared, ReadLimit { records, bytes })))
             })
             .collect();
-        for i in 0..400_u64 {
-            let len = usize::try_from(i % 13 * 300).unwrap();
-            fixture.append(&[len, 10, len], Timestamp(i)).await;
-            match i % 20 {
-                3 | 9 | 15 => fixture.copy().await,
-                19 => fixture.seal().await,
-                10 if i > 200 => fixture.expire(1).await,
-                _ => {}
-            }
-        }
-        fixture.shard.close();
+        move_on(&mut fixture, 300).await;
         for reader in readers {
             reader.join().unwrap();
         }
+    });
+}
+
+#[test]
+fn readers_miss_nothing_wherever_the_log_moves_between_their_steps() {
+    for seed in 0..40 {
+        block_on(async {
+            let disk = SimulatedDisk::new(seed);
+            let mut fixture = Fixture::simulated(&disk, 6000, 1).await;
+            disk.set_pauses_max(6);
+            let shared = (Arc::clone(&fixture.reader), Arc::clone(&fixture.shard));
+            let few = drain(&shared, ReadLimit { records: 2, bytes: 2000 });
+            let many = drain(&shared, ReadLimit { records: 50, bytes: 9000 });
+            tokio::join!(move_on(&mut fixture, 120), few, many);
+        });
+    }
+}
+
+#[test]
+fn a_read_that_fails_once_costs_nothing_and_a_disk_that_is_gone_is_an_error() {
+    block_on(async {
+        let disk = SimulatedDisk::new(1);
+        let mut fixture = Fixture::simulated(&disk, 0, 2).await;
+        fixture.append(&[10, 10], Timestamp(5)).await;
+        fixture.copy().await;
+        disk.fail_nth(Operation::Read, 1, Fault::Io);
+        let read = fixture.reader.read(&fixture.shard, Ordinal(1), NO_HORIZON, ALL).await.unwrap();
+        assert_eq!(read.records, fixture.model);
+        let _after = disk.power_cut(1, Survive::All);
+        let read = fixture.reader.read(&fixture.shard, Ordinal(1), NO_HORIZON, ALL).await;
+        assert!(matches!(read, Err(ReadError::Device(_))), "{read:?}");
     });
 }

@@ -1,0 +1,156 @@
+//! The store's everyday life: append, read back, close, crash, reopen.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod store_common;
+
+use std::time::Instant;
+
+use kinelog_engine::Engine;
+use kinelog_engine::config::{Config, Durability};
+use kinelog_engine::device::simulated::Survive;
+use kinelog_engine::device::{Device, LogChoice};
+use kinelog_engine::error::AppendError;
+use kinelog_engine::types::{NewShard, Ordinal, Reshard, ShardIndex};
+use store_common::*;
+
+#[tokio::test]
+async fn appended_records_are_read_back_in_order() {
+    let bench = Bench::new(1);
+    let engine = bench.open().await;
+    let stream = stream(&engine, "s", 2).await;
+    for n in 0..20 {
+        let run = append(&engine, &stream.shards[1], &[payload(n, 100)]).await.unwrap();
+        assert_eq!(run.first, Ordinal(n + 1));
+    }
+    assert_holds(&engine, "s", 1, 0..20).await;
+    assert_holds(&engine, "s", 0, 0..0).await;
+}
+
+#[tokio::test]
+async fn a_closed_store_reopens_with_all_records() {
+    let bench = Bench::new(2);
+    for round in 0..4 {
+        let engine = bench.open().await;
+        if round == 0 {
+            stream(&engine, "s", 1).await;
+        }
+        assert_holds(&engine, "s", 0, 0..round * 10).await;
+        for n in 0..10 {
+            let shard = &found(&engine, "s").shards[0];
+            append(&engine, shard, &[payload(round * 10 + n, 3000)]).await.unwrap();
+        }
+        engine.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_dropped_store_reopens_with_all_records() {
+    let bench = Bench::new(3);
+    for round in 0..4 {
+        let engine = bench.open().await;
+        if round == 0 {
+            stream(&engine, "s", 1).await;
+        }
+        assert_holds(&engine, "s", 0, 0..round * 10).await;
+        for n in 0..10 {
+            let shard = &found(&engine, "s").shards[0];
+            append(&engine, shard, &[payload(round * 10 + n, 3000)]).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_power_cut_loses_nothing_acknowledged() {
+    let mut bench = Bench::new(4);
+    for round in 0..4 {
+        let engine = bench.open().await;
+        if round == 0 {
+            stream(&engine, "s", 1).await;
+        }
+        assert_holds(&engine, "s", 0, 0..round * 10).await;
+        for n in 0..10 {
+            let shard = &found(&engine, "s").shards[0];
+            append(&engine, shard, &[payload(round * 10 + n, 3000)]).await.unwrap();
+        }
+        bench.disk = bench.disk.power_cut(round, Survive::None);
+    }
+}
+
+#[tokio::test]
+async fn appends_after_a_close_are_refused() {
+    let bench = Bench::new(5);
+    let engine = bench.open().await;
+    let stream = stream(&engine, "s", 1).await;
+    engine.close().await;
+    let refused = append(&engine, &stream.shards[0], &[payload(0, 1)]).await;
+    assert!(matches!(refused, Err(AppendError::Stopped { .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_resharded_stream_refuses_appends_to_closed_shards_also_after_a_restart() {
+    let bench = Bench::new(6);
+    let mut engine = bench.open().await;
+    let before = stream(&engine, "s", 1).await;
+    append(&engine, &before.shards[0], &[payload(0, 1)]).await.unwrap();
+    let ranges = kinelog_engine::types::uniform_ranges(2);
+    let open = ranges.into_iter().map(|range| NewShard {
+        range,
+        created_seconds: START.seconds(),
+        parents: vec![ShardIndex(0)],
+    });
+    let reshard = Reshard { close: vec![ShardIndex(0)], open: open.collect() };
+    let after = engine.reshard(before.id, reshard, START, vec![]).await.unwrap();
+    assert_eq!(after.shards[0].closed.unwrap().end, Ordinal(2));
+    for is_reopened in [false, true] {
+        if is_reopened {
+            drop(engine);
+            engine = bench.open().await;
+        }
+        let refused = append(&engine, &before.shards[0], &[payload(1, 1)]).await;
+        assert!(matches!(refused, Err(AppendError::ShardClosed(ShardIndex(0)))), "{refused:?}");
+        append(&engine, &after.shards[2], &[payload(1, 1)]).await.unwrap();
+        assert_holds(&engine, "s", 0, 0..1).await;
+    }
+}
+
+#[tokio::test]
+async fn without_durability_a_clean_close_still_keeps_everything() {
+    let mut bench = Bench::new(7);
+    bench.config.durability = Durability::None;
+    let engine = bench.open().await;
+    let stream = stream(&engine, "s", 1).await;
+    for n in 0..100 {
+        append(&engine, &stream.shards[0], &[payload(n, 3000)]).await.unwrap();
+    }
+    engine.close().await;
+    drop(engine);
+    assert_holds(&bench.open().await, "s", 0, 0..100).await;
+}
+
+#[tokio::test]
+async fn ten_thousand_shards_with_a_record_each_reopen() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = Config { reserve_bytes: 0, ..Config::new(directory.path().join("data")) };
+    let open = async || {
+        let (device, _) = Device::system(&config.directory, LogChoice::Auto).unwrap();
+        Engine::open(config.clone(), device).await.unwrap()
+    };
+    let engine = open().await;
+    let created = stream(&engine, "s", 10_000).await;
+    let data = [payload(7, 20)];
+    let runs: Vec<_> = created.shards.iter().map(|shard| (shard, &data[..])).collect();
+    assert!(engine.append(build(&runs)).await.iter().all(Result::is_ok));
+    drop(engine);
+    for state in ["after a crash", "after another one", "after a close"] {
+        let start = Instant::now();
+        let engine = open().await;
+        println!("10,000 shards open {state} in {:?}", start.elapsed());
+        for shard in [0, 4_999, 9_999] {
+            assert_holds(&engine, "s", shard, 7..8).await;
+        }
+        if state == "after another one" {
+            engine.close().await;
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! What the store does when the disk fails, fills up, is damaged or belongs to somebody else.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod store_common;
+
+use std::path::{Path, PathBuf};
+
+use kinelog_engine::device::simulated::{Fault, Operation, Survive};
+use kinelog_engine::error::{AppendError, OpenError, ReadError};
+use kinelog_engine::types::{Ordinal, ReadLimit};
+use store_common::*;
+
+#[tokio::test]
+async fn a_failed_log_write_goes_to_the_next_file() {
+    let bench = Bench::new(1);
+    let engine = bench.open().await;
+    let created = stream(&engine, "s", 1).await;
+    let shard = &created.shards[0];
+    for n in 0..5 {
+        append(&engine, shard, &[payload(n, 100)]).await.unwrap();
+    }
+    bench.disk.fail_nth(Operation::LogWrite, 1, Fault::Io);
+    for n in 5..10 {
+        append(&engine, shard, &[payload(n, 100)]).await.unwrap();
+    }
+    assert_eq!(engine.stopped(), None);
+    drop(engine);
+    assert_holds(&bench.open().await, "s", 0, 0..10).await;
+}
+
+#[tokio::test]
+async fn a_second_failed_log_write_stops_writes_and_reads_go_on() {
+    let bench = Bench::new(2);
+    let engine = bench.open().await;
+    let created = stream(&engine, "s", 1).await;
+    let shard = &created.shards[0];
+    append(&engine, shard, &[payload(0, 100)]).await.unwrap();
+    bench.disk.fail_nth(Operation::LogWrite, 1, Fault::Io);
+    bench.disk.fail_nth(Operation::LogWrite, 2, Fault::Io);
+    for n in 1..3 {
+        let refused = append(&engine, shard, &[payload(n, 100)]).await;
+        assert!(matches!(refused, Err(AppendError::Stopped { .. })), "{refused:?}");
+    }
+    assert!(engine.stopped().is_some());
+    assert_eq!(engine.metrics().stopped.get(), 1);
+    assert!(engine.checkpoint().await.is_err());
+    assert_holds(&engine, "s", 0, 0..1).await;
+}
+
+#[tokio::test]
+async fn a_failed_sync_of_segments_stops_writes_and_loses_nothing() {
+    let bench = Bench::new(3);
+    let engine = bench.open().await;
+    let created = stream(&engine, "s", 1).await;
+    append(&engine, &created.shards[0], &[payload(0, 100)]).await.unwrap();
+    engine.checkpoint().await.unwrap();
+    append(&engine, &created.shards[0], &[payload(1, 100)]).await.unwrap();
+    // The spare log file, made in the background, may meet one of them.
+    for nth in 1..=3 {
+        bench.disk.fail_nth(Operation::SyncData, nth, Fault::LosePages);
+    }
+    assert!(engine.checkpoint().await.is_err());
+    assert!(engine.stopped().is_some());
+    engine.close().await;
+    drop(engine);
+    let after = Bench { disk: bench.disk.power_cut(1, Survive::None), ..bench };
+    assert_holds(&after.open().await, "s", 0, 0..2).await;
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_appends_until_there_is_space() {
+    let mut bench = Bench::new(4);
+    bench.config.log_file_bytes = 32 << 10;
+    let engine = bench.open().await;
+    let created = stream(&engine, "s", 1).await;
+    let shard = &created.shards[0];
+    let held: usize = bench.disk.snapshot().values().map(Vec::len).sum();
+    bench.disk.set_capacity(Some(held as u64 + (200 << 10)));
+    let mut n = 0;
+    let refused = loop {
+        match append(&engine, shard, &[payload(n, 4000)]).await {
+            Ok(_) => n += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(refused, AppendError::DiskFull { .. }), "{refused:?}");
+    assert!(n > 5, "{n}");
+    assert_eq!(engine.stopped(), None);
+    bench.disk.set_capacity(None);
+    while append(&engine, shard, &[payload(n, 4000)]).await.is_err() {
+        assert_eq!(engine.stopped(), None);
+        tokio::task::yield_now().await;
+    }
+    assert_holds(&engine, "s", 0, 0..n + 1).await;
+    engine.close().await;
+    drop(engine);
+    assert_holds(&bench.open().await, "s", 0, 0..n + 1).await;
+}
+
+#[tokio::test]
+async fn too_little_free_space_refuses_appends() {
+    let mut bench = Bench::new(5);
+    let engine = bench.open().await;
+    stream(&engine, "s", 1).await;
+    drop(engine);
+    bench.config.reserve_bytes = u64::MAX;
+    let engine = bench.open().await;
+    let refused = append(&engine, &found(&engine, "s").shards[0], &[payload(0, 1)]).await;
+    assert!(matches!(refused, Err(AppendError::DiskFull { .. })), "{refused:?}");
+    assert_eq!(engine.metrics().disk_full.get(), 1);
+}
+
+#[tokio::test]
+async fn a_damaged_newest_manifest_leaves_everything_to_the_older_one() {
+    let bench = Bench::new(6);
+    let engine = bench.open().await;
+    let created = stream(&engine, "s", 1).await;
+    for n in 0..30 {
+        append(&engine, &created.shards[0], &[payload(n, 9000)]).await.unwrap();
+        if n % 7 == 6 {
+            engine.checkpoint().await.unwrap();
+        }
+    }
+    drop(engine);
+    for slot in 0..2 {
+        let other = bench.disk.after_power_cut(1, Survive::None);
+        let path = PathBuf::from(format!("/data/log/0/manifest.{slot}"));
+        other.alter(&path, |bytes| bytes[4100..4120].fill(0xaa)).unwrap();
+        let bench = Bench { disk: other, clock: bench.clock.clone(), config: bench.config.clone() };
+        let engine = bench.open().await;
+        assert_holds(&engine, "s", 0, 0..30).await;
+        append(&engine, &found(&engine, "s").shards[0], &[payload(30, 10)]).await.unwrap();
+        engine.checkpoint().await.unwrap();
+        drop(engine);
+        assert_holds(&bench.open().await, "s", 0, 0..31).await;
+    }
+}
+
+#[tokio::test]
+async fn both_manifests_damaged_is_told_not_papered_over() {
+    let bench = Bench::new(7);
+    let engine = bench.open().await;
+    let created = stream(&engine, "s", 1).await;
+    for n in 0..40 {
+        append(&engine, &created.shards[0], &[payload(n, 9000)]).await.unwrap();
+        engine.checkpoint().await.unwrap();
+    }
+    drop(engine);
+    for slot in 0..2 {
+        let path = PathBuf::from(format!("/data/log/0/manifest.{slot}"));
+        bench.disk.alter(&path, |bytes| bytes[4100..4120].fill(0xaa)).unwrap();
+    }
+    assert!(matches!(bench.try_open().await.err(), Some(OpenError::Damaged { .. })));
+}
+
+/// The log files in order of sequence.
+fn log_files(bench: &Bench) -> Vec<PathBuf> {
+    let is_log = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "log");
+    bench.disk.snapshot().into_keys().filter(is_log).collect()
+}
+
+#[tokio::test]
+async fn a_damaged_group_in_the_middle_of_the_log_is_reported_and_the_rest_is_kept() {
+    let bench = Bench::new(8);
+    let engine = bench.open().await;
+    let created = stream(&engine, "s", 2).await;
+    for n in 0..10 {
+        append(&engine, &created.shards[0], &[payload(n, 100)]).await.unwrap();
+    }
+    drop(engine);
+    // One page for each group, after the page header: the group of record 4, of ordinal 5.
+    bench.disk.spoil_sector(&log_files(&bench)[0], 5 * 8, false).unwrap();
+    let engine = bench.open().await;
+    assert!(engine.metrics().damaged_ranges.get() > 0);
+    let stream = found(&engine, "s");
+    let limit = ReadLimit { records: 100, bytes: 1 << 20 };
+    let shard = &stream.shards[0];
+    let before = engine.read(&stream, shard, Ordinal(1), limit).await.unwrap();
+    assert_eq!(before.records.iter().map(number).collect::<Vec<_>>(), [0, 1, 2, 3]);
+    let damaged = engine.read(&stream, shard, Ordinal(5), limit).await;
+    let Err(ReadError::Damaged { first, last, .. }) = damaged else { panic!("{damaged:?}") };
+    assert_eq!((first, last), (Ordinal(5), Ordinal(5)));
+    let after = engine.read(&stream, shard, Ordinal(6), limit).await.unwrap();
+    assert_eq!(after.records.iter().map(number).collect::<Vec<_>>(), [5, 6, 7, 8, 9]);
+    let run = append(&engine, shard, &[payload(10, 100)]).await.unwrap();
+    assert_eq!(run.first, Ordinal(11), "later batches prove that nothing else is lost");
+    let run = append(&engine, &stream.shards[1], &[payload(10, 100)]).await.unwrap();
+    assert!(run.first > Ordinal(1), "ordinals that may have been answered are not reused");
+    drop(engine);
+    let engine = bench.open().await;
+    let after = engine.read(&stream, shard, Ordinal(6), limit).await.unwrap();
+    assert_eq!(after.records.iter().map(number).collect::<Vec<_>>(), [5, 6, 7, 8, 9, 10]);
+}
+
+#[tokio::test]
+async fn an_open_directory_is_locked() {
+    let bench = Bench::new(9);
+    let engine = bench.open().await;
+    assert!(matches!(bench.try_open().await.err(), Some(OpenError::Locked { .. })));
+    drop(engine);
+    bench.open().await;
+}
+
+#[tokio::test]
+async fn a_directory_of_somebody_else_is_left_alone() {
+    let bench = Bench::new(10);
+    let device = bench.disk.device(bench.clock.clone());
+    device.files.create_dir_all(Path::new("/data")).await.unwrap();
+    device.files.create(Path::new("/data/thesis.txt")).await.unwrap();
+    let error = bench.try_open().await.err();
+    assert!(matches!(error, Some(OpenError::Foreign { file, .. }) if file == "thesis.txt"));
+    assert_eq!(bench.disk.snapshot().len(), 1);
+}
+
+#[tokio::test]
+async fn a_directory_of_a_newer_version_is_left_alone() {
+    let bench = Bench::new(11);
+    drop(bench.open().await);
+    let newer = |bytes: &mut [u8]| {
+        for copy in [0, 2048] {
+            bytes[copy + 12] = 2;
+            let crc = kinelog_engine::format::checksum::crc(&bytes[copy..copy + 124]);
+            bytes[copy + 124..copy + 128].copy_from_slice(&crc.to_le_bytes());
+        }
+    };
+    bench.disk.alter(Path::new("/data/store"), newer).unwrap();
+    let error = bench.try_open().await.err();
+    assert!(matches!(error, Some(OpenError::TooNew { found: 2, .. })), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_start_cut_short_anywhere_is_repeated() {
+    for nth in 1..60 {
+        let mut bench = Bench::new(nth);
+        bench.disk.fail_nth(Operation::Any, nth, Fault::Io);
+        let first = bench.try_open().await;
+        let failed = first.is_err();
+        drop(first);
+        bench.disk.clear_faults();
+        bench.disk = bench.disk.power_cut(nth, Survive::Random);
+        let engine = bench.open().await;
+        stream(&engine, "s", 1).await;
+        if !failed {
+            return;
+        }
+    }
+    panic!("opening takes more calls than this test counts");
+}
