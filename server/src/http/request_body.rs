@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming};
+use prometheus::IntGauge;
 use tokio::time::{Instant, timeout_at};
 
 use super::bounds::Bounds;
@@ -23,16 +24,19 @@ const FIRST_CAPACITY: usize = 64 << 10;
 pub(super) struct Budget {
     max: usize,
     used: AtomicUsize,
+    gauge: IntGauge,
 }
 
 impl Budget {
-    pub(super) fn new(max: usize) -> Arc<Self> {
-        Arc::new(Self { max, used: AtomicUsize::new(0) })
+    /// All free; `gauge` shows what is taken.
+    pub(super) fn new(max: usize, gauge: &IntGauge) -> Arc<Self> {
+        Arc::new(Self { max, used: AtomicUsize::new(0), gauge: gauge.clone() })
     }
 
     /// Takes `bytes`, also beyond the end.
     pub(super) fn hold(self: &Arc<Self>, bytes: usize) -> Reservation {
         self.used.fetch_add(bytes, Ordering::Relaxed);
+        self.gauge.add(signed(bytes));
         Reservation { budget: Arc::clone(self), bytes }
     }
 
@@ -55,6 +59,7 @@ impl Reservation {
             used.checked_add(more).filter(|sum| *sum <= self.budget.max)
         });
         taken.map_err(|_| Refusal::Overloaded)?;
+        self.budget.gauge.add(signed(more));
         self.bytes += more;
         Ok(())
     }
@@ -63,7 +68,12 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.budget.gauge.sub(signed(self.bytes));
     }
+}
+
+fn signed(bytes: usize) -> i64 {
+    i64::try_from(bytes).expect("no allocation is longer than isize::MAX")
 }
 
 /// A whole body and its part of the budget.
@@ -204,7 +214,7 @@ mod tests {
 
     #[test]
     fn budget_is_taken_to_the_byte_and_returned() {
-        let budget = Budget::new(100);
+        let budget = Budget::new(100, &IntGauge::new("held", "held").unwrap());
         let (mut one, mut two) = (budget.hold(0), budget.hold(0));
         one.grow_to(60).unwrap();
         one.grow_to(50).unwrap();

@@ -74,9 +74,12 @@ fn bodies_over_the_memory_for_all_are_shed() {
     let shed = server.post(JSON, "Fake.Echo", padded(101));
     shed.assert(503, Some(JSON), expected);
     shed.assert_ids();
+    let held = || server.metrics.body_memory_bytes.get();
+    while held() > 0 {}
     let mut holder = server.connect();
     holder.write(head(100) + &padded(100)[..60]);
-    while server.post(JSON, "Fake.Echo", padded(50)).status() != 503 {} // Until the 60 are here.
+    while held() < 60 {}
+    server.post(JSON, "Fake.Echo", padded(41)).assert(503, Some(JSON), expected);
     drop(holder);
     while server.post(JSON, "Fake.Echo", padded(100)).status() != 200 {} // Until it is gone.
 }
