@@ -1,14 +1,14 @@
 //! The authentication front: what AWS checks of a Signature Version 4 request before it looks at
 //! the key. Comparing the signature itself comes with access control and has its place here.
 //!
-//! Unconfirmed, and chosen here: a second `Authorization` header and an `X-Amz-Expires` outside its
-//! range are incomplete signatures with texts of our own; any word of letters, digits, `-` and `_`
-//! is a valid region.
+//! Unconfirmed, and chosen here: an `Authorization` of another scheme counts as none; a second one
+//! and an `X-Amz-Expires` outside its range are incomplete signatures with texts of our own; any word
+//! of letters, digits, `-` and `_` is a valid region.
 
 use std::time::UNIX_EPOCH;
 
 use hyper::HeaderMap;
-use hyper::header::{AUTHORIZATION, DATE};
+use hyper::header::{AUTHORIZATION, DATE, HeaderName};
 use hyper::http::request::Parts;
 
 use super::basic_date;
@@ -17,6 +17,7 @@ use super::exception::{Exception, Kind};
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const SERVICE: &str = "kinesis";
 const TERMINATOR: &str = "aws4_request";
+const AMZ_DATE: HeaderName = HeaderName::from_static("x-amz-date");
 /// Longest time a signature in the query may be valid: a week.
 const EXPIRES_SECONDS_MAX: u64 = 604_800;
 /// Longest region a credential may name. Own bound, three times the longest of AWS.
@@ -81,6 +82,7 @@ struct Signature {
     algorithm: String,
     credential: String,
     signed_headers: String,
+    /// When it was made, meant to be in ISO 8601 basic format.
     date: String,
     /// How long it is valid, for one in the query that says so.
     expires_seconds: Option<u64>,
@@ -121,8 +123,7 @@ impl Signature {
                 _ => {}
             }
         }
-        let date = headers.get("x-amz-date").or_else(|| headers.get(DATE));
-        let date = String::from_utf8_lossy(date.map_or(b"", |value| value.as_bytes()));
+        let date = header_date(headers);
 
         let parts = [
             ("Credential", credential),
@@ -146,7 +147,7 @@ impl Signature {
             algorithm: algorithm.to_owned(),
             credential: credential.to_owned(),
             signed_headers: signed_headers.to_owned(),
-            date: date.into_owned(),
+            date,
             expires_seconds: None,
         })
     }
@@ -187,6 +188,21 @@ impl Signature {
     }
 }
 
+/// The date of a request signed in the header; empty if there is none. A `Date` header may have the
+/// form of HTTP, which becomes basic format here.
+fn header_date(headers: &HeaderMap) -> String {
+    let text = |name| {
+        let value = headers.get(name).filter(|value| !value.is_empty())?;
+        Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+    };
+    text(AMZ_DATE).unwrap_or_else(|| {
+        let date = text(DATE).unwrap_or_default();
+        let time = httpdate::parse_http_date(&date).ok();
+        let since_epoch = time.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        since_epoch.map_or(date, |since| basic_date::format(since.as_secs()))
+    })
+}
+
 fn expires_seconds(text: &str) -> Result<u64, Exception> {
     let seconds = text.parse().ok().filter(|seconds| (1..=EXPIRES_SECONDS_MAX).contains(seconds));
     seconds.ok_or_else(|| {
@@ -194,47 +210,43 @@ fn expires_seconds(text: &str) -> Result<u64, Exception> {
     })
 }
 
-/// The date of a request.
-struct Date {
+/// The date of a request, which is in ISO 8601 basic format.
+struct Date<'a> {
+    basic: &'a str,
+    /// Since the epoch.
     seconds: u64,
-    /// In ISO 8601 basic format.
-    basic: String,
 }
 
-impl Date {
-    /// Reads ISO 8601 basic format, or the HTTP date that a `Date` header holds.
-    fn parse(text: &str) -> Result<Self, Exception> {
-        let http_date = || {
-            let time = httpdate::parse_http_date(text).ok()?;
-            time.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs())
-        };
-        let seconds = basic_date::parse(text).or_else(http_date).ok_or_else(|| {
+impl<'a> Date<'a> {
+    fn parse(basic: &'a str) -> Result<Self, Exception> {
+        let seconds = basic_date::parse(basic).ok_or_else(|| {
             incomplete(format!(
-                "Date must be in ISO-8601 'basic format'. Got '{text}'. \
+                "Date must be in ISO-8601 'basic format'. Got '{basic}'. \
                  See http://en.wikipedia.org/wiki/ISO_8601"
             ))
         })?;
-        Ok(Self { seconds, basic: basic_date::format(seconds) })
+        Ok(Self { basic, seconds })
     }
 
     /// Checks that it is neither too old nor in the future.
     fn check(&self, now: u64, age_max: u64, skew: u64) -> Result<(), Exception> {
-        let (date, now_basic) = (&self.basic, basic_date::format(now));
         let (earliest, latest) = (now.saturating_sub(age_max), now.saturating_add(skew));
+        if (earliest..=latest).contains(&self.seconds) {
+            return Ok(());
+        }
+        let (date, now_basic) = (self.basic, basic_date::format(now));
         let message = if self.seconds < earliest {
             let (earliest, minutes) = (basic_date::format(earliest), age_max / 60);
             format!(
                 "Signature expired: {date} is now earlier than {earliest} \
                  ({now_basic} - {minutes} min.)"
             )
-        } else if self.seconds > latest {
+        } else {
             let (latest, minutes) = (basic_date::format(latest), skew / 60);
             format!(
                 "Signature not yet current: {date} is still later than {latest} \
                  ({now_basic} + {minutes} min.)"
             )
-        } else {
-            return Ok(());
         };
         Err(Exception::new(Kind::InvalidSignature, message))
     }
@@ -266,7 +278,7 @@ impl<'a> Credential<'a> {
         }
     }
 
-    fn check_scope(&self, date: &Date) -> Result<(), Exception> {
+    fn check_scope(&self, date: &Date<'_>) -> Result<(), Exception> {
         let Self { region, terminator, .. } = self;
         let mut sentences = Vec::new();
         if !is_region(region) {

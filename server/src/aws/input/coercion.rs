@@ -82,15 +82,17 @@ impl<'v> Coercion<'v> {
         let Value::List(entries) = value else {
             return Err(not_nested(&value, "Expected list or null"));
         };
-        let coerced = entries.into_iter().enumerate().map(|(index, entry)| {
+        let mut list = Vec::with_capacity(entries.len());
+        for (index, entry) in entries.into_iter().enumerate() {
             let place = place.entry(index);
             if entry == Value::Null {
                 self.violations.add_null(&place);
-                return Ok(Field::Null);
+                list.push(Field::Null);
+            } else {
+                list.push(self.field(entry, of, &place)?);
             }
-            self.field(entry, of, &place)
-        });
-        coerced.collect()
+        }
+        Ok(list)
     }
 
     fn text_map<'a>(
@@ -101,7 +103,8 @@ impl<'v> Coercion<'v> {
         let Value::Map(mut entries) = value else {
             return Err(not_nested(&value, "Expected map or null"));
         };
-        entries.sort_by(|(one, _), (other, _)| one.cmp(other)); // Stable: equal keys keep their order.
+        // A stable sort: equal keys keep their order, so that the last of each can be taken.
+        entries.sort_by(|(one, _), (other, _)| one.cmp(other));
         let mut map: TextMap<'a> = Vec::with_capacity(entries.len());
         let mut entries = entries.into_iter().peekable();
         while let Some((key, value)) = entries.next() {
