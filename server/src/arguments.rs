@@ -11,6 +11,7 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use kinelog_engine::config::{Config, Durability};
 
+use crate::commands::LogDevice;
 use crate::http::Bounds;
 use crate::kinesis::context;
 use crate::server::StreamToCreate;
@@ -43,7 +44,7 @@ fn run(serve: &Serve) -> Result<ExitCode, String> {
         );
         return Ok(ExitCode::from(2));
     }
-    commands::serve(serve)
+    commands::serve(&serve.engine(), serve.log_device, serve.server())
 }
 
 /// Prints what was asked for, or the first paragraph of what is wrong as one sentence.
@@ -91,7 +92,7 @@ struct Verify {
 
 /// Options of `kinelog serve`.
 #[derive(Args, Debug)]
-pub(crate) struct Serve {
+struct Serve {
     /// Address and port to listen on
     #[arg(long, env = "KINELOG_LISTEN", default_value = "127.0.0.1:4567")]
     listen: SocketAddr,
@@ -100,13 +101,13 @@ pub(crate) struct Serve {
     allow_remote: bool,
     /// Directory that holds everything; one process at a time may have it open
     #[arg(long, env = "KINELOG_DATA_DIR", default_value = "./kinelog-data")]
-    pub(crate) data_dir: PathBuf,
+    data_dir: PathBuf,
     /// What an acknowledged write means: on the device, or in memory only (for tests)
     #[arg(long, env = "KINELOG_DURABILITY", value_enum, default_value = "fsync")]
     durability: DurabilityName,
     /// How the log is written: by a ring where the kernel allows it, or as told
     #[arg(long, env = "KINELOG_LOG_DEVICE", value_enum, default_value = "auto")]
-    pub(crate) log_device: LogDevice,
+    log_device: LogDevice,
     /// Limits on streams and shards: `aws`, `off`, or a factor on them such as 4
     #[arg(long, env = "KINELOG_LIMITS", default_value = "aws")]
     limits: Limits,
@@ -146,18 +147,9 @@ enum DurabilityName {
     None,
 }
 
-/// Values of `--log-device`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LogDevice {
-    Auto,
-    #[value(name = "io_uring")]
-    IoUring,
-    Posix,
-}
-
 impl Serve {
     /// The engine's part.
-    pub(crate) fn engine(&self) -> Config {
+    fn engine(&self) -> Config {
         let mut config = Config::new(&self.data_dir);
         config.durability = self.durability();
         config.reserve_bytes = self.reserve_bytes;
@@ -165,7 +157,7 @@ impl Serve {
     }
 
     /// The server's part.
-    pub(crate) fn server(&self) -> server::Settings {
+    fn server(&self) -> server::Settings {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let http = http::Settings {
             listen: self.listen,

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use kinelog_engine::Engine;
+use kinelog_engine::config::Config;
 use kinelog_engine::device::clock::{SystemClock, SystemEntropy};
 use kinelog_engine::device::posix::{HELPER_THREADS, PosixFiles, PosixLog};
 use kinelog_engine::device::uring::UringLog;
@@ -14,24 +15,39 @@ use kinelog_engine::error::OpenError;
 use kinelog_engine::recovery::verify::{Finding, Report};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::arguments::{LogDevice, Serve};
 use crate::{limits, server};
 
 /// Why a command failed, as one sentence that says what to do.
 pub(crate) type Sentence = String;
 
+/// How the log is to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum LogDevice {
+    /// By a ring where the kernel allows it, else by threads.
+    Auto,
+    /// By a ring.
+    #[value(name = "io_uring")]
+    IoUring,
+    /// By threads.
+    Posix,
+}
+
 /// Serves until SIGTERM or SIGINT.
-pub(crate) fn serve(options: &Serve) -> Result<ExitCode, Sentence> {
+pub(crate) fn serve(
+    store: &Config,
+    log_device: LogDevice,
+    settings: server::Settings,
+) -> Result<ExitCode, Sentence> {
     start_log();
     raise_descriptor_limit();
     let runtime = runtime()?;
     runtime.block_on(async {
         let mut stop = StopSignals::listen()?;
-        let device = device(options.log_device, &options.data_dir)?;
-        let opened = Engine::open(options.engine(), device).await;
-        let engine = opened.map_err(|error| sentence(error, &options.data_dir))?;
-        report_open(options, &engine);
-        let started = server::start(options.server(), engine.clone()).await;
+        let device = device(log_device, &store.directory)?;
+        let opened = Engine::open(store.clone(), device).await;
+        let engine = opened.map_err(|error| sentence(&error, &store.directory))?;
+        report_open(store, &settings, &engine);
+        let started = server::start(settings, engine.clone()).await;
         let running = started.map_err(|error| error.to_string())?;
         tracing::info!("listening on {}", running.address());
         let reason = stop.received().await;
@@ -51,7 +67,7 @@ pub(crate) fn verify(directory: &Path) -> Result<ExitCode, Sentence> {
     let report = runtime()?.block_on(async {
         let device = device(LogDevice::Posix, directory)?;
         let report = kinelog_engine::recovery::verify::verify(&device, directory).await;
-        report.map_err(|error| sentence(error, directory))
+        report.map_err(|error| sentence(&error, directory))
     })?;
     print(&describe(&report));
     let sound = report.findings.iter().all(|finding| finding.harmless);
@@ -84,12 +100,11 @@ fn describe_finding(finding: &Finding) -> String {
 }
 
 /// Most say what to do by themselves; what the system says does not.
-fn sentence(error: OpenError, directory: &Path) -> Sentence {
-    match error {
-        OpenError::Device(error) => {
-            format!("{error}; check {} and its permissions", directory.display())
-        }
-        other => other.to_string(),
+fn sentence(error: &OpenError, directory: &Path) -> Sentence {
+    if let OpenError::Device(error) = error {
+        format!("{error}; check {} and its permissions", directory.display())
+    } else {
+        error.to_string()
     }
 }
 
@@ -127,11 +142,10 @@ fn log_runtime(choice: LogDevice, directory: &Path) -> Result<Arc<dyn LogRuntime
     }
 }
 
-fn report_open(options: &Serve, engine: &Engine) {
-    let settings = options.server();
+fn report_open(store: &Config, settings: &server::Settings, engine: &Engine) {
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
-        data_dir = %options.data_dir.display(),
+        data_dir = %store.directory.display(),
         durability = server::durability_name(settings.durability),
         log_device = engine.log_device(),
         limits = %settings.kinesis.limits,

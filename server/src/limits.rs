@@ -1,7 +1,7 @@
 //! The service's quotas and the front end's own bounds; each with its unit and its source.
 //!
 //! Rates are what `--limits aws` enforces; `--limits <factor>` multiplies them, `--limits off`
-//! lifts them. Quotas and sizes are not rates and always hold.
+//! lifts them and the quotas of streams and shards. Sizes always hold.
 
 const MIB: u64 = 1 << 20;
 
@@ -67,14 +67,14 @@ pub const PUT_RECORDS_MAX: usize = 500;
 ///
 /// Source: Kinesis Data Streams API Reference, `UpdateMaxRecordSize`.
 pub const RECORD_DATA_BYTES_MAX: usize = 10 << 20;
-/// Smallest setting for the longest record of a stream, in KiB; also the default.
+/// Longest record of a new stream, in KiB.
 ///
-/// Source: Kinesis Data Streams API Reference, `MaxRecordSizeInKiB`.
+/// Source: Kinesis Data Streams API Reference, `CreateStream`, `MaxRecordSizeInKiB`.
 pub const RECORD_KIB_DEFAULT: u32 = 1024;
-/// Largest setting for the longest record of a stream, in KiB.
+/// Smallest and largest setting for the longest record of a stream, in KiB.
 ///
 /// Source: Kinesis Data Streams API Reference, `MaxRecordSizeInKiB`.
-pub const RECORD_KIB_MAX: u32 = 10_240;
+pub const RECORD_KIB: (i64, i64) = (1024, 10_240);
 /// Bytes of one `GetRecords` answer, in keys and data.
 ///
 /// Source: Kinesis Data Streams API Reference, `GetRecords`.
@@ -143,10 +143,14 @@ use std::time::Duration;
 pub const JSON_BODY_BYTES_MAX: usize = 16 << 20;
 
 /// Longest CBOR request body, in bytes: the same call without base64.
+///
+/// Reason: a full PutRecords call is 10 MiB, plus keys and names.
 pub const CBOR_BODY_BYTES_MAX: usize = 12 << 20;
 
 /// Bytes of an over-long body that are read and thrown away, so that a client which sends first and
 /// reads later sees the answer instead of a reset.
+///
+/// Reason: four of the longest bodies; reading them costs time but no memory.
 pub const DISCARDED_BODY_BYTES_MAX: u64 = 64 << 20;
 
 /// Bytes all request bodies together may hold in memory.
@@ -165,18 +169,28 @@ pub const HEAD_BYTES_MAX: u32 = 64 << 10;
 pub const HEAD_LINES_MAX: usize = 100;
 
 /// Time a request head may take from its first byte, and a new connection to its first byte.
+///
+/// Reason: a head is one packet or two; slower ones only hold a connection.
 pub const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Time a body may take before [`BODY_BYTES_PER_SECOND_MIN`] counts.
+///
+/// Reason: a client may stall once, for a lost packet or a collection of garbage.
 pub const BODY_GRACE: Duration = Duration::from_secs(10);
 
 /// Slowest pace of a body after [`BODY_GRACE`], in bytes a second.
+///
+/// Reason: slower than any modem; below it a body only holds memory.
 pub const BODY_BYTES_PER_SECOND_MIN: u32 = 1_000;
 
 /// Time a connection may be open without a request.
+///
+/// Reason: SDKs keep idle connections for a minute at most.
 pub const IDLE_TIME_MAX: Duration = Duration::from_mins(1);
 
 /// Time an answer may wait without the client reading one byte of it.
+///
+/// Reason: clients give up an answer after 10 to 30 seconds.
 pub const UNREAD_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// Connections in all, unless told otherwise on the command line.
@@ -185,6 +199,8 @@ pub const UNREAD_TIME_MAX: Duration = Duration::from_secs(30);
 pub const CONNECTIONS_MAX: usize = 20_000;
 
 /// Connections the kernel may hold for us before they are accepted.
+///
+/// Reason: the kernel's own bound, `net.core.somaxconn`.
 pub const LISTEN_BACKLOG: i32 = 4_096;
 
 /// Concurrent HTTP/2 streams of a connection.
@@ -193,12 +209,18 @@ pub const LISTEN_BACKLOG: i32 = 4_096;
 pub const HTTP2_STREAMS_MAX: u32 = 1_024;
 
 /// HTTP/2 flow-control window of one stream, in bytes: the longest body without a stall.
+///
+/// Reason: as long as `JSON_BODY_BYTES_MAX`.
 pub const HTTP2_STREAM_WINDOW_BYTES: u32 = 16 << 20;
 
 /// HTTP/2 flow-control window of a connection, in bytes: two such bodies.
+///
+/// Reason: bodies are read at once, so little of it is ever in memory.
 pub const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 32 << 20;
 
 /// Largest HTTP/2 frame accepted, in bytes; larger ones save work on large bodies.
+///
+/// Reason: 40 frames for a body of 10 MiB instead of 640.
 pub const HTTP2_FRAME_BYTES_MAX: u32 = 256 << 10;
 
 /// Streams a client may reset before they are handled; more end the connection.
@@ -212,6 +234,8 @@ pub const HTTP2_PENDING_RESETS_MAX: usize = 20;
 pub const HTTP2_ERROR_RESETS_MAX: usize = 1_024;
 
 /// Time between our own HTTP/2 pings, and time for their answer.
+///
+/// Reason: finds dead consumers before their streams pile up.
 pub const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(20);
 
 /// How far the date of a request may be off, either way, in seconds, unless told otherwise.
@@ -220,9 +244,13 @@ pub const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(20);
 pub const CLOCK_SKEW_SECONDS: u64 = 300;
 
 /// Time requests in flight get to finish when the server stops.
+///
+/// Reason: requests take milliseconds; supervisors kill after 10 seconds.
 pub const STOP_GRACE: Duration = Duration::from_secs(5);
 
 /// Pause of a listener after the system refused it a connection (no descriptors, no memory).
+///
+/// Reason: long enough not to spin, short enough for service within 2 seconds.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Deepest nesting of lists and maps in a body. Own bound: no input of the API nests deeper than 5.

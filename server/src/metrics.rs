@@ -19,6 +19,8 @@ pub struct Metrics {
     pub connections: IntGauge,
     /// Connections closed at once because there were too many.
     pub refused_connections: IntCounter,
+    /// Bytes that request bodies and unread answers hold in memory now.
+    pub body_memory_bytes: IntGauge,
     /// Bytes of request bodies read whole.
     pub request_bytes: IntCounter,
     /// Bytes of answer bodies.
@@ -54,6 +56,10 @@ impl Metrics {
                 &registry,
                 "kinelog_refused_connections_total",
                 "Connections closed at once because there were too many.",
+            )?,
+            body_memory_bytes: registered(
+                &registry,
+                IntGauge::new("kinelog_body_memory_bytes", "Bytes held by bodies in memory now.")?,
             )?,
             request_bytes: counter(
                 &registry,

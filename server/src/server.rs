@@ -141,6 +141,8 @@ impl Api for Kinesis {
     }
 
     fn gauges(&self) -> Vec<(&'static str, u64)> {
-        self.context.engine.metrics().values()
+        let mut gauges = self.context.engine.metrics().values();
+        gauges.extend(self.context.refused());
+        gauges
     }
 }

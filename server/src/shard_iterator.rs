@@ -3,8 +3,8 @@
 //! Standard base64 with padding of
 //!
 //! ```text
-//! | prefix 00..01 | form | name length | shard | issued | stream | position | name | zeros | seal |
-//! | 8             | 1    | 1           | 4     | 8      | 8      | 8        | n    |       | 16   |
+//! | prefix 00..01 | form | shard | issued | stream | position | name | zeros | seal |
+//! | 8             | 1    | 4     | 8      | 8      | 8        | n    |       | 16   |
 //! ```
 //!
 //! in big-endian; everything after the prefix fills whole blocks of 16 bytes, as in the service's
@@ -23,7 +23,7 @@ use crate::seal::{SEAL_BYTES, SealKey};
 const PREFIX: [u8; 8] = 1u64.to_be_bytes();
 const BLOCK_BYTES: usize = 16;
 const FORM: u8 = 1;
-const FIXED_BYTES: usize = 30;
+const FIXED_BYTES: usize = 29;
 const PURPOSE: &str = "shard iterator";
 
 /// A reading position.
@@ -61,7 +61,6 @@ impl ShardIterator {
             Vec::with_capacity(PREFIX.len() + FIXED_BYTES + name.len() + 2 * BLOCK_BYTES);
         bytes.extend_from_slice(&PREFIX);
         bytes.push(FORM);
-        bytes.push(u8::try_from(name.len()).expect("a stream name has at most 128 characters"));
         bytes.extend_from_slice(&self.shard.0.to_be_bytes());
         bytes.extend_from_slice(&self.issued.0.to_be_bytes());
         bytes.extend_from_slice(&self.stream.0.to_be_bytes());
@@ -106,15 +105,15 @@ impl ShardIterator {
             return None;
         }
         let (fixed, rest) = body.split_first_chunk::<FIXED_BYTES>()?;
-        let name = rest.get(..usize::from(fixed[1]))?;
+        let name_bytes = rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
         let number = |at: usize| fixed[at..].first_chunk().map(|bytes| u64::from_be_bytes(*bytes));
         (fixed[0] == FORM).then_some(())?;
         Some(Self {
-            shard: ShardIndex(fixed[2..].first_chunk().map(|bytes| u32::from_be_bytes(*bytes))?),
-            issued: Timestamp(number(6)?),
-            stream: StreamId(number(14)?),
-            position: Ordinal(number(22)?),
-            stream_name: String::from_utf8(name.to_vec()).ok()?,
+            shard: ShardIndex(fixed[1..].first_chunk().map(|bytes| u32::from_be_bytes(*bytes))?),
+            issued: Timestamp(number(5)?),
+            stream: StreamId(number(13)?),
+            position: Ordinal(number(21)?),
+            stream_name: String::from_utf8(rest[..name_bytes].to_vec()).ok()?,
         })
     }
 }

@@ -12,7 +12,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
 use std::str::FromStr;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use kinelog_engine::types::{ShardUid, Timestamp};
 
@@ -264,6 +265,9 @@ pub struct Throttle {
     rates: ShardRates,
     shards: Vec<Mutex<Buckets<ShardUid, ShardBuckets>>>,
     calls: Mutex<Buckets<CallKey, (Bucket, Rate)>>,
+    refused_records: AtomicU64,
+    refused_reads: AtomicU64,
+    refused_calls: AtomicU64,
 }
 
 impl Throttle {
@@ -274,7 +278,20 @@ impl Throttle {
             rates: ShardRates::new(limits.thousandths.unwrap_or(1000)),
             shards: (0..STRIPES).map(|_| Mutex::default()).collect(),
             calls: Mutex::default(),
+            refused_records: AtomicU64::new(0),
+            refused_reads: AtomicU64::new(0),
+            refused_calls: AtomicU64::new(0),
         }
+    }
+
+    /// How much was refused so far: records, calls that read a shard, and all other calls.
+    pub fn refused(&self) -> [(&'static str, u64); 3] {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        [
+            ("throttled_records", count(&self.refused_records)),
+            ("throttled_reads", count(&self.refused_reads)),
+            ("throttled_calls", count(&self.refused_calls)),
+        ]
     }
 
     /// Decides for records of `bytes` each (data and partition key), in order, whether the shard
@@ -298,6 +315,7 @@ impl Throttle {
                     buckets.write_records.take(1);
                     buckets.write_bytes.take(bytes);
                 }
+                counted(admitted, &self.refused_records);
                 decide(admitted);
             }
         });
@@ -312,7 +330,7 @@ impl Throttle {
                 if admitted {
                     buckets.read_calls.take(1);
                 }
-                admitted
+                counted(admitted, &self.refused_reads)
             })
     }
 
@@ -331,7 +349,7 @@ impl Throttle {
                 if admitted {
                     buckets.iterator_calls.take(1);
                 }
-                admitted
+                counted(admitted, &self.refused_calls)
             })
     }
 
@@ -346,7 +364,7 @@ impl Throttle {
     ) -> bool {
         let Some(thousandths) = self.limits.thousandths else { return true };
         let rate = Rate::new(per_second, per_second, 1, thousandths);
-        let mut calls = self.calls.lock().expect("no holder panics");
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         let (bucket, _) = calls.of(
             (operation, scope.to_owned()),
             || (Bucket::full(rate, now), rate),
@@ -360,7 +378,7 @@ impl Throttle {
         if admitted {
             bucket.take(1);
         }
-        admitted
+        counted(admitted, &self.refused_calls)
     }
 
     fn with_shard<T>(
@@ -370,7 +388,7 @@ impl Throttle {
         work: impl FnOnce(&mut ShardBuckets) -> T,
     ) -> T {
         let stripe = &self.shards[usize::try_from(shard.0 % STRIPES as u64).unwrap_or(0)];
-        let mut buckets = stripe.lock().expect("no holder panics");
+        let mut buckets = stripe.lock().unwrap_or_else(PoisonError::into_inner);
         let buckets = buckets.of(
             shard,
             || ShardBuckets::full(&self.rates, now),
@@ -382,4 +400,12 @@ impl Throttle {
         buckets.refill(&self.rates, now);
         work(buckets)
     }
+}
+
+/// Passes a decision on; counts it when it is a refusal.
+fn counted(admitted: bool, refused: &AtomicU64) -> bool {
+    if !admitted {
+        refused.fetch_add(1, Ordering::Relaxed);
+    }
+    admitted
 }

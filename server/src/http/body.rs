@@ -16,6 +16,7 @@ pub struct Rope {
     first: Bytes,
     rest: VecDeque<Bytes>,
     remaining: usize,
+    _held: Option<Box<dyn Any>>,
 }
 
 impl Rope {
@@ -35,7 +36,7 @@ impl Rope {
 
 impl From<Bytes> for Rope {
     fn from(piece: Bytes) -> Self {
-        Self { remaining: piece.len(), first: piece, rest: VecDeque::new() }
+        Self { remaining: piece.len(), first: piece, ..Self::default() }
     }
 }
 
@@ -94,10 +95,10 @@ impl ResponseBody {
         Self { content: Content::EmptyOfUnknownLength, held: None }
     }
 
-    /// Keeps `value` until the body is sent or given up.
+    /// Keeps `value` until the last byte is with the system, or the answer is given up.
     #[must_use]
     pub fn holding(mut self, value: impl Any) -> Self {
-        self.held = Some(Box::new(value));
+        self.held = Some(Box::new((self.held, value)));
         self
     }
 
@@ -122,7 +123,7 @@ impl Body for ResponseBody {
             Content::Whole(rope) => rope.take(),
             Content::EmptyOfUnknownLength => None,
         };
-        Poll::Ready(rope.map(|rope| Ok(Frame::data(rope))))
+        Poll::Ready(rope.map(|rope| Ok(Frame::data(Rope { _held: self.held.take(), ..rope }))))
     }
 
     fn is_end_stream(&self) -> bool {

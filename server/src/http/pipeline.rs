@@ -66,8 +66,10 @@ pub(super) async fn answer<A: Api>(
     };
     let name = operation.map_or("-", |operation| front.api.name(operation));
     let seconds = started.elapsed().as_secs_f64();
-    front.metrics.answered(name, response.status(), seconds, response.body().remaining());
-    response
+    let length = response.body().remaining();
+    front.metrics.answered(name, response.status(), seconds, length);
+    let held = front.budget.hold(length);
+    response.map(|body| body.holding(held))
 }
 
 /// Reads the body: step 1, the cap, and the bounds of pace and memory.

@@ -1,6 +1,7 @@
 //! Reading a request body into one contiguous buffer, within bounds of length, pace and memory.
 //!
-//! No buffer is made from a declared length. Memory is reserved from the budget of all bodies
+//! One budget holds for all bodies of the server. A request body that does not fit is refused; an
+//! answer is always held, and so keeps out new requests until its client has read it. No buffer is made from a declared length. Memory is reserved from the budget of all bodies
 //! before bytes are copied, and the buffer doubles as they arrive, so a client pins no more than
 //! about twice what it has sent. A body that comes in one frame is used as it is, uncopied.
 
@@ -9,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming};
+use prometheus::IntGauge;
 use tokio::time::{Instant, timeout_at};
 
 use super::bounds::Bounds;
@@ -22,11 +24,20 @@ const FIRST_CAPACITY: usize = 64 << 10;
 pub(super) struct Budget {
     max: usize,
     used: AtomicUsize,
+    gauge: IntGauge,
 }
 
 impl Budget {
-    pub(super) fn new(max: usize) -> Arc<Self> {
-        Arc::new(Self { max, used: AtomicUsize::new(0) })
+    /// All free; `gauge` shows what is taken.
+    pub(super) fn new(max: usize, gauge: &IntGauge) -> Arc<Self> {
+        Arc::new(Self { max, used: AtomicUsize::new(0), gauge: gauge.clone() })
+    }
+
+    /// Takes `bytes`, also beyond the end.
+    pub(super) fn hold(self: &Arc<Self>, bytes: usize) -> Reservation {
+        self.used.fetch_add(bytes, Ordering::Relaxed);
+        self.gauge.add(signed(bytes));
+        Reservation { budget: Arc::clone(self), bytes }
     }
 
     fn free(&self) -> usize {
@@ -35,7 +46,7 @@ impl Budget {
 }
 
 /// A part of the budget; it returns when this is dropped.
-struct Reservation {
+pub(super) struct Reservation {
     budget: Arc<Budget>,
     bytes: usize,
 }
@@ -48,6 +59,7 @@ impl Reservation {
             used.checked_add(more).filter(|sum| *sum <= self.budget.max)
         });
         taken.map_err(|_| Refusal::Overloaded)?;
+        self.budget.gauge.add(signed(more));
         self.bytes += more;
         Ok(())
     }
@@ -56,7 +68,12 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.budget.gauge.sub(signed(self.bytes));
     }
+}
+
+fn signed(bytes: usize) -> i64 {
+    i64::try_from(bytes).expect("no allocation is longer than isize::MAX")
 }
 
 /// A whole body and its part of the budget.
@@ -122,7 +139,7 @@ impl Reader<'_> {
         longest: usize,
         budget: &Arc<Budget>,
     ) -> Result<Collected, Refusal> {
-        let mut reservation = Reservation { budget: Arc::clone(budget), bytes: 0 };
+        let mut reservation = budget.hold(0);
         let first = self.next().await?.unwrap_or_default();
         check_length(first.len(), longest)?;
         reservation.grow_to(first.len())?;
@@ -197,9 +214,8 @@ mod tests {
 
     #[test]
     fn budget_is_taken_to_the_byte_and_returned() {
-        let budget = Budget::new(100);
-        let mut one = Reservation { budget: Arc::clone(&budget), bytes: 0 };
-        let mut two = Reservation { budget: Arc::clone(&budget), bytes: 0 };
+        let budget = Budget::new(100, &IntGauge::new("held", "held").unwrap());
+        let (mut one, mut two) = (budget.hold(0), budget.hold(0));
         one.grow_to(60).unwrap();
         one.grow_to(50).unwrap();
         assert_eq!(two.grow_to(41), Err(Refusal::Overloaded));
@@ -208,6 +224,10 @@ mod tests {
         drop(one);
         assert_eq!(budget.free(), 60);
         assert_eq!(two.grow_to(usize::MAX), Err(Refusal::Overloaded));
+        let answer = budget.hold(100);
+        assert_eq!((budget.free(), two.grow_to(41)), (0, Err(Refusal::Overloaded)));
+        drop(answer);
+        two.grow_to(100).unwrap();
     }
 
     #[test]

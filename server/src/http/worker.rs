@@ -79,7 +79,7 @@ pub fn start<A: Api>(
     let listeners = listener::bind(settings.listen, settings.threads.max(1))?;
     let address = listeners[0].local_addr()?;
     let (stop, stopped) = watch::channel(false);
-    let budget = Budget::new(settings.bounds.body_memory_bytes_max);
+    let budget = Budget::new(settings.bounds.body_memory_bytes_max, &metrics.body_memory_bytes);
     let mut running = Running { address, stop, workers: Vec::with_capacity(listeners.len()) };
     for (number, listener) in listeners.into_iter().enumerate() {
         let (settings, stop) = (settings.clone(), stopped.clone());

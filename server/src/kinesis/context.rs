@@ -43,11 +43,7 @@ impl Default for Settings {
 impl Settings {
     /// Open shards an account may have in `region`.
     pub(super) fn shard_quota(&self, region: &str) -> u32 {
-        match self.shard_quota {
-            Some(quota) => quota,
-            None if self.limits.is_off() => limits::SHARDS_MAX,
-            None => limits::shard_quota(region),
-        }
+        self.shard_quota.unwrap_or_else(|| limits::shard_quota(region))
     }
 }
 
@@ -83,6 +79,11 @@ impl Context {
     /// The settings in force.
     pub fn settings(&self) -> &Settings {
         &self.shared.settings
+    }
+
+    /// How much the limits refused so far, by what was refused.
+    pub fn refused(&self) -> [(&'static str, u64); 3] {
+        self.shared.throttle.refused()
     }
 
     /// The buckets.

@@ -1,17 +1,19 @@
 //! `CreateStream`: makes a stream, in CREATING until its transition is due.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use kinelog_engine::types::{NewShard, NewStream, StreamStatus, uniform_ranges};
+use kinelog_engine::types::{NewShard, NewStream, Stream, StreamStatus, uniform_ranges};
 
 use super::attributes::{Attributes, Distribution, Mode, WriteSettings};
 use super::context::{Call, Context};
 use super::stream_ref::StreamRef;
 use super::{failures, lifecycle, shapes, tags, unconfirmed};
 use crate::aws::exception::Exception;
-use crate::aws::input::Input;
+use crate::aws::input::{self, Input};
 use crate::aws::shape::{Shape, Structure};
+use crate::aws::value::Value;
 use crate::limits;
 
 /// The input.
@@ -26,7 +28,10 @@ pub(super) static SHAPE: Structure = Structure {
             Shape::TextMap { length: Some((1, 200)), key: (1, 128), value: (0, 256) },
         ),
         shapes::optional("WarmThroughputMiBps", Shape::Integer { min: Some(0), max: None }),
-        shapes::optional("MaxRecordSizeInKiB", shapes::integer(1024, 10_240)),
+        shapes::optional(
+            "MaxRecordSizeInKiB",
+            shapes::integer(limits::RECORD_KIB.0, limits::RECORD_KIB.1),
+        ),
         shapes::optional(
             "RecordDistributionStrategy",
             shapes::one_of(&["AUTO", "USER_PARTITION_KEY"]),
@@ -45,6 +50,16 @@ struct Request {
     stream: StreamRef,
     shard_count: u32,
     attributes: Attributes,
+    quotas: Quotas,
+}
+
+/// Whose bounds a new stream is held to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Quotas {
+    /// The service's.
+    Service,
+    /// Our own.
+    Own,
 }
 
 impl Request {
@@ -81,7 +96,9 @@ impl Request {
         let given = input.text_map("Tags").unwrap_or_default();
         tags::add(&stream, &mut new_tags, given.iter().map(|(k, v)| (k.as_ref(), v.as_ref())))?;
         let attributes = Attributes { mode, write, tags: new_tags, ..Attributes::default() };
-        Ok(Self { stream, shard_count, attributes })
+        let is_off = call.context.settings().limits.is_off();
+        let quotas = if is_off { Quotas::Own } else { Quotas::Service };
+        Ok(Self { stream, shard_count, attributes, quotas })
     }
 }
 
@@ -98,7 +115,8 @@ pub(super) async fn answer(call: &Call<'_>, input: &Input<'_>) -> Result<Bytes, 
 }
 
 /// Makes a provisioned stream of `shards` shards in the region, or an on-demand one when the number
-/// is missing, unless one of this name exists. Tells whether it made one.
+/// is missing, unless one of this name exists. Tells whether it made one. The service's quotas do
+/// not hold here.
 ///
 /// # Errors
 ///
@@ -110,6 +128,8 @@ pub async fn ensure(
     shards: Option<u32>,
 ) -> Result<bool, Exception> {
     let call = Call::by_operator(context, region);
+    let body = Value::Map(vec![("StreamName".into(), Value::Text(name.into()))]);
+    input::read(body, &SHAPE, call.encoding)?;
     let stream = StreamRef::named(&call, name);
     if stream.find(&call).await.is_some() {
         return Ok(false);
@@ -119,22 +139,29 @@ pub async fn ensure(
         None => (Mode::OnDemand, limits::ON_DEMAND_SHARDS),
     };
     let attributes = Attributes { mode, ..Attributes::default() };
-    run(&call, Request { stream, shard_count, attributes }).await?;
+    run(&call, Request { stream, shard_count, attributes, quotas: Quotas::Own }).await?;
     Ok(true)
 }
 
 async fn run(call: &Call<'_>, request: Request) -> Result<(), Exception> {
-    let Request { stream, shard_count, attributes } = request;
+    let Request { stream, shard_count, attributes, quotas } = request;
     let exists = || failures::stream_exists(&stream.name, call.account);
     if stream.find(call).await.is_some() {
         return Err(exists());
     }
     let context = call.context;
+    for other in context.engine.streams(&call.namespace, None, usize::MAX) {
+        lifecycle::settle(context, other).await;
+    }
     let _exclusive = context.exclusive_changes().await;
-    if context.engine.stream(&call.key(&stream.name)).is_some() {
+    let others = context.engine.streams(&call.namespace, None, usize::MAX);
+    if others.iter().any(|other| other.key.name == stream.name) {
         return Err(exists());
     }
-    check_quotas(call, shard_count, attributes.mode)?;
+    check_shard_quota(call, &others, shard_count, quotas)?;
+    if quotas == Quotas::Service {
+        check_stream_quotas(call, &others, attributes.mode)?;
+    }
     let new_shard =
         |range| NewShard { range, created_seconds: call.now.seconds(), parents: Vec::new() };
     let attributes = Attributes { transition_due: Some(lifecycle::due(context)), ..attributes };
@@ -154,28 +181,37 @@ async fn run(call: &Call<'_>, request: Request) -> Result<(), Exception> {
     }
 }
 
-/// The account's quotas, in the service's order.
-fn check_quotas(call: &Call<'_>, shard_count: u32, mode: Mode) -> Result<(), Exception> {
-    let streams = call.context.engine.streams(&call.namespace, None, usize::MAX);
-    let current: u64 = streams.iter().map(|stream| stream.open.len() as u64).sum();
-    let settings = call.context.settings();
-    let quota = settings.shard_quota(call.region);
+fn check_shard_quota(
+    call: &Call<'_>,
+    others: &[Arc<Stream>],
+    shard_count: u32,
+    quotas: Quotas,
+) -> Result<(), Exception> {
+    let current: u64 = others.iter().map(|stream| stream.open.len() as u64).sum();
+    let quota = match quotas {
+        Quotas::Service => call.context.settings().shard_quota(call.region),
+        Quotas::Own => limits::SHARDS_MAX,
+    };
     if current + u64::from(shard_count) > u64::from(quota) {
         let additional = shard_count.into();
         return Err(failures::shard_quota(call.account, call.region, current, quota, additional));
     }
-    if settings.limits.is_off() {
-        return Ok(());
-    }
-    let creating = streams.iter().filter(|it| it.status == StreamStatus::Creating).count();
+    Ok(())
+}
+
+fn check_stream_quotas(
+    call: &Call<'_>,
+    others: &[Arc<Stream>],
+    mode: Mode,
+) -> Result<(), Exception> {
+    let creating = others.iter().filter(|it| it.status == StreamStatus::Creating).count();
     if creating >= limits::CREATING_STREAMS_MAX {
         return Err(unconfirmed::too_many_creating(call.account, limits::CREATING_STREAMS_MAX));
     }
     let is_on_demand =
-        |attributes: Result<Attributes, _>| attributes.is_ok_and(|it| it.mode == Mode::OnDemand);
+        |stream: &&Arc<Stream>| Attributes::of(stream).is_ok_and(|it| it.mode == Mode::OnDemand);
     if mode == Mode::OnDemand
-        && streams.iter().filter(|it| is_on_demand(Attributes::of(it))).count()
-            >= limits::ON_DEMAND_STREAMS_MAX
+        && others.iter().filter(is_on_demand).count() >= limits::ON_DEMAND_STREAMS_MAX
     {
         return Err(unconfirmed::too_many_on_demand(call.account, limits::ON_DEMAND_STREAMS_MAX));
     }

@@ -1,9 +1,10 @@
-//! Failures in the service's words, and the engine's failures as exceptions. A new failure of the
-//! engine does not compile until it is mapped here.
+//! Failures in the service's words, and the engine's failures as exceptions: those of the catalogue
+//! and of reads here, those of appends record by record in `put`. A new failure of the engine does
+//! not compile until it is mapped.
 
 use std::fmt::Display;
 
-use kinelog_engine::error::{AppendError, CatalogError, ReadError};
+use kinelog_engine::error::{CatalogError, ReadError};
 use kinelog_engine::types::{SequenceNumber, Shard, StreamStatus};
 
 use super::shard_id::ShardId;
@@ -127,21 +128,6 @@ pub(super) fn of_catalog(error: &CatalogError, stream: &str, account: &str) -> E
     }
 }
 
-/// A failed write to `shard`.
-pub(super) fn of_append(
-    error: &AppendError,
-    shard: ShardId,
-    stream: &str,
-    account: &str,
-) -> Exception {
-    match error {
-        AppendError::Overloaded { .. } => shard_rate(shard, stream, account),
-        AppendError::ShardClosed(_)
-        | AppendError::DiskFull { .. }
-        | AppendError::Stopped { .. } => internal(error),
-    }
-}
-
 /// A failed read of `shard`.
 pub(super) fn of_read(error: &ReadError, shard: &Shard, stream: &str, account: &str) -> Exception {
     match error {
@@ -159,5 +145,51 @@ pub(super) fn of_read(error: &ReadError, shard: &Shard, stream: &str, account: &
             ))
         }
         ReadError::Device(_) => internal(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kinelog_engine::types::{HashKeyRange, Ordinal, ShardIndex, ShardUid};
+
+    use super::*;
+
+    #[test]
+    fn damage_is_told_with_the_way_around_it() {
+        let shard = Shard {
+            uid: ShardUid(1),
+            index: ShardIndex(0),
+            range: HashKeyRange { start: 0, end: u128::MAX },
+            created_seconds: 1_700_000_000,
+            parents: Vec::new(),
+            closed: None,
+        };
+        let (first, last) = (Ordinal(5), Ordinal(9));
+        let file = "segments/1".into();
+        let damaged = ReadError::Damaged { shard: shard.index, first, last, file };
+        let after = SequenceNumber {
+            shard_created_seconds: 1_700_000_000,
+            shard: shard.index,
+            counter: last,
+            seconds: 1_700_000_000,
+        };
+        let text = format!(
+            "records 5 to 9 of shard 0 are damaged in segments/1; to read what follows, get a \
+             shard iterator of type AFTER_SEQUENCE_NUMBER with {after}"
+        );
+        let exception = of_read(&damaged, &shard, "s", "123456789012");
+        assert_eq!(exception, Exception::new(Kind::InternalFailure, text));
+    }
+
+    #[test]
+    fn at_most_ten_violations_are_told() {
+        let told = |count: usize| {
+            let violations: Vec<_> = (1..=count).map(|n| n.to_string()).collect();
+            validation(&violations).message.unwrap()
+        };
+        assert_eq!(told(1), "1 validation error detected: 1");
+        assert_eq!(told(2), "2 validation errors detected: 1; 2");
+        assert!(told(11).starts_with("10 validation errors detected: 1; 2;"));
+        assert!(told(11).ends_with("; 10"));
     }
 }

@@ -42,7 +42,7 @@ pub(super) static SHAPE: Structure = Structure {
 
 /// Where reading is to start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Start {
+enum Start {
     /// At the oldest record kept.
     TrimHorizon,
     /// At the next record to come.

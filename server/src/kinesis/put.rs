@@ -6,7 +6,8 @@ use std::sync::Arc;
 use kinelog_engine::error::AppendError;
 use kinelog_engine::format::record::RecordRef;
 use kinelog_engine::types::{
-    AppendBuilder, HashKey, SequenceNumber, Shard, ShardIndex, Stream, StreamStatus,
+    AppendBuilder, AppendedRun, Durable, HashKey, SequenceNumber, Shard, ShardIndex, Stream,
+    StreamStatus,
 };
 
 use super::attributes::{Distribution, WriteSettings};
@@ -46,6 +47,15 @@ impl<'a> Entry<'a> {
     /// Bytes that count against rates and against the size of a call.
     pub(super) fn bytes(&self) -> usize {
         self.data.len() + self.partition_key.map_or(0, str::len)
+    }
+
+    fn record(&self) -> RecordRef<'a> {
+        RecordRef {
+            partition_key: self.partition_key.map(str::as_bytes),
+            explicit_hash_key: self.explicit_hash_key,
+            data: self.data,
+            encrypted: false,
+        }
     }
 
     fn hash_key(&self) -> HashKey {
@@ -128,8 +138,18 @@ pub(super) enum Outcome {
 pub(super) struct Report {
     /// One for each record, in the order of the call.
     pub(super) outcomes: Vec<Outcome>,
-    /// Why records failed, if any did, and the shard it happened at.
-    pub(super) failure: Option<(AppendError, ShardIndex)>,
+    /// Why the store takes no records, if it does not.
+    failure: Option<AppendError>,
+}
+
+impl Report {
+    /// The exception for a call that stored nothing.
+    pub(super) fn exception(&self) -> Exception {
+        match &self.failure {
+            Some(error) => failures::internal(error),
+            None => Exception::bare(Kind::InternalFailure),
+        }
+    }
 }
 
 /// Stores records; completes when they are durable. Where a shard is closed meanwhile its records
@@ -146,16 +166,9 @@ pub(super) async fn put(
     if !closed.is_empty()
         && let Some(fresh) = call.context.engine.stream_by_id(stream.id)
     {
-        report.failure = None;
         round(call, &fresh, settings, entries, closed, &mut report).await;
     }
     report
-}
-
-/// Records of one shard that were let through: its run of the append.
-struct Admitted {
-    shard: Arc<Shard>,
-    entries: Vec<usize>,
 }
 
 /// Routes and appends the records `pending`, in this order within each shard; returns those whose
@@ -171,53 +184,52 @@ async fn round(
     let payload_bytes = pending.iter().map(|&entry| entries[entry].bytes()).sum();
     let mut builder = AppendBuilder::with_capacity(pending.len(), payload_bytes);
     let order = route(call, stream, settings, entries, pending);
+    let mut admitted = Vec::with_capacity(order.len());
     let mut runs = Vec::new();
     for same_shard in order.chunk_by(|a, b| a.0 == b.0) {
         let shard = &stream.shards[same_shard[0].0];
-        let admitted = admit(call, shard, same_shard, entries, &mut report.outcomes);
-        if admitted.is_empty() {
-            continue;
+        let begin = admitted.len();
+        admit(call, shard, same_shard, entries, &mut admitted, &mut report.outcomes);
+        if admitted.len() > begin {
+            builder.begin_run(Arc::clone(shard));
+            admitted[begin..].iter().for_each(|&entry| builder.push(&entries[entry].record()));
+            runs.push((shard, begin..admitted.len()));
         }
-        builder.begin_run(Arc::clone(shard));
-        for &entry in &admitted {
-            builder.push(&record(&entries[entry]));
-        }
-        runs.push(Admitted { shard: Arc::clone(shard), entries: admitted });
     }
     if runs.is_empty() {
         return Vec::new();
     }
     let results = call.context.engine.append(builder.finish()).await;
     let mut closed = Vec::new();
-    for (run, result) in runs.iter().zip(results) {
+    for ((shard, range), result) in runs.into_iter().zip(results) {
+        let run = &admitted[range];
         match result {
-            Ok(durable) => {
-                let appended = durable.into_inner();
-                for (&entry, place) in run.entries.iter().zip(0..) {
-                    let ordinal = appended.first.plus(place);
-                    report.outcomes[entry] = Outcome::Stored(SequenceNumber::of_record(
-                        run.shard.created_seconds,
-                        run.shard.index,
-                        ordinal,
-                        appended.arrival,
-                    ));
+            Ok(durable) => number(shard, run, durable, &mut report.outcomes),
+            Err(AppendError::ShardClosed(_)) => closed.extend_from_slice(run),
+            Err(AppendError::Overloaded { .. }) => {
+                for &entry in run {
+                    report.outcomes[entry] = Outcome::Throttled(shard.index);
                 }
             }
-            Err(error) => {
-                match &error {
-                    AppendError::ShardClosed(_) => closed.extend_from_slice(&run.entries),
-                    AppendError::Overloaded { .. } => {
-                        for &entry in &run.entries {
-                            report.outcomes[entry] = Outcome::Throttled(run.shard.index);
-                        }
-                    }
-                    AppendError::DiskFull { .. } | AppendError::Stopped { .. } => {}
-                }
-                report.failure.get_or_insert((error, run.shard.index));
+            Err(error @ (AppendError::DiskFull { .. } | AppendError::Stopped { .. })) => {
+                report.failure = Some(error);
             }
         }
     }
     closed
+}
+
+/// Gives the records of one durable run their sequence numbers.
+fn number(shard: &Shard, run: &[usize], durable: Durable<AppendedRun>, outcomes: &mut [Outcome]) {
+    let AppendedRun { first, arrival } = durable.into_inner();
+    for (&entry, place) in run.iter().zip(0..) {
+        outcomes[entry] = Outcome::Stored(SequenceNumber::of_record(
+            shard.created_seconds,
+            shard.index,
+            first.plus(place),
+            arrival,
+        ));
+    }
 }
 
 /// Pairs of a position in `stream.shards` and a record, grouped by shard and in order within each.
@@ -246,43 +258,24 @@ fn route(
     order
 }
 
-/// Asks the buckets for the records of one shard; marks those refused and returns the others.
+/// Asks the buckets for the records of one shard: adds those let through to `admitted` and marks the
+/// others.
 fn admit(
     call: &Call<'_>,
     shard: &Shard,
     same_shard: &[(usize, usize)],
     entries: &[Entry<'_>],
+    admitted: &mut Vec<usize>,
     outcomes: &mut [Outcome],
-) -> Vec<usize> {
-    let mut admitted = Vec::with_capacity(same_shard.len());
-    let mut decided = same_shard.iter();
+) {
+    let mut asked = same_shard.iter().map(|&(_, entry)| entry);
     let bytes = same_shard.iter().map(|&(_, entry)| entries[entry].bytes());
     call.context.throttle().admit_writes(shard.uid, call.now, bytes, |accepted| {
-        let Some(&(_, entry)) = decided.next() else { return };
+        let Some(entry) = asked.next() else { return };
         if accepted {
             admitted.push(entry);
         } else {
             outcomes[entry] = Outcome::Throttled(shard.index);
         }
     });
-    admitted
-}
-
-fn record<'a>(entry: &Entry<'a>) -> RecordRef<'a> {
-    RecordRef {
-        partition_key: entry.partition_key.map(str::as_bytes),
-        explicit_hash_key: entry.explicit_hash_key,
-        data: entry.data,
-        encrypted: false,
-    }
-}
-
-/// The exception for a call that stored nothing, of which `report` says why.
-pub(super) fn failure(report: &Report, stream: &Stream, account: &str) -> Exception {
-    match &report.failure {
-        Some((error, shard)) => {
-            failures::of_append(error, super::shard_id::ShardId(*shard), &stream.key.name, account)
-        }
-        None => Exception::bare(Kind::InternalFailure),
-    }
 }

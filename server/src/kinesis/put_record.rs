@@ -120,7 +120,7 @@ async fn run(
         Some(&Outcome::Throttled(shard)) => {
             Err(failures::shard_rate(ShardId(shard), &stream.key.name, call.account))
         }
-        Some(Outcome::Failed) | None => Err(put::failure(&report, stream, call.account)),
+        Some(Outcome::Failed) | None => Err(report.exception()),
     }
 }
 

@@ -85,7 +85,7 @@ pub(super) async fn answer(call: &Call<'_>, input: &Input<'_>) -> Result<Bytes, 
     let report = put::put(call, &stream, &request.settings, &request.entries).await;
     // A full disk fails all records alike: then the reason is the answer.
     if report.outcomes.iter().all(|outcome| *outcome == Outcome::Failed) {
-        return Err(put::failure(&report, &stream, call.account));
+        return Err(report.exception());
     }
     Ok(write(call, &stream, &request.settings, &report))
 }

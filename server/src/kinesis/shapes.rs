@@ -93,13 +93,8 @@ fn is_stream_arn(text: &str) -> bool {
             && account.len() == 12
             && account.bytes().all(|byte| byte.is_ascii_digit())
             && !head.contains(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'])
-            && head.strip_prefix("arn:aws").is_some_and(|rest| has_service(rest))
+            && head.strip_prefix("arn:aws").is_some_and(|rest| rest.contains(":kinesis:"))
     })
-}
-
-/// True when `.*:kinesis:.*` matches, given that a colon follows `text`.
-fn has_service(text: &str) -> bool {
-    text.contains(":kinesis:")
 }
 
 fn is_number(text: &str, digits_max: usize) -> bool {

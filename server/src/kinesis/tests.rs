@@ -124,9 +124,9 @@ impl World {
         let answer = self.run_cbor(Operation::GetRecords, body).await.unwrap();
         let answer = crate::aws::cbor::parse(&answer).unwrap();
         let Value::List(records) = member(&answer, "Records") else { panic!() };
-        let bytes = |record| match member(record, "Data") {
-            Value::Bytes(data) => data.len(),
-            other => panic!("{other:?}"),
+        let bytes = |record| {
+            let Value::Bytes(data) = member(record, "Data") else { panic!() };
+            data.len()
         };
         let Value::Text(next) = member(&answer, "NextShardIterator") else { panic!() };
         (records.iter().map(bytes).collect(), next.clone().into_owned())

@@ -179,7 +179,7 @@ fn calls_are_limited_by_operation_and_scope() {
 #[test]
 fn a_factor_multiplies_rates() {
     let throttle = throttle("4");
-    assert_eq!(writes(&throttle, 0, &[0; 4001]).iter().filter(|it| **it).count(), 4000);
+    assert_eq!(writes(&throttle, 0, &vec![0; 4001]).iter().filter(|it| **it).count(), 4000);
     assert!((0..20).all(|_| throttle.admit_iterator(SHARD, at(0))));
     assert!(!throttle.admit_iterator(SHARD, at(49)) && throttle.admit_iterator(SHARD, at(50)));
     throttle.charge_read(SHARD, at(50), 80 * MIB);
@@ -197,7 +197,7 @@ fn a_small_factor_leaves_room_for_one_request() {
 #[test]
 fn nothing_is_limited_when_limits_are_off() {
     let throttle = throttle("off");
-    assert!(writes(&throttle, 0, &[10 * MIB; 5000]).iter().all(|&it| it));
+    assert!(writes(&throttle, 0, &vec![10 * MIB; 5000]).iter().all(|&it| it));
     throttle.charge_read(SHARD, at(0), usize::MAX);
     assert!((0..100).all(|_| throttle.admit_read(SHARD, at(0))));
     assert!((0..100).all(|_| throttle.admit_iterator(SHARD, at(0))));
@@ -237,4 +237,18 @@ fn full_buckets_are_forgotten_and_the_others_kept() {
     let stripe = throttle.shards[0].lock().unwrap();
     assert_eq!(stripe.map.len(), 2);
     assert!(stripe.map.contains_key(&ShardUid(1_000_000 * STRIPES as u64)));
+}
+
+#[test]
+fn refusals_are_counted_by_what_was_refused() {
+    let throttle = throttle("aws");
+    writes(&throttle, 0, &[0; 1003]);
+    let reads = (0..7).filter(|_| throttle.admit_read(SHARD, at(0))).count();
+    let iterators = (0..6).filter(|_| throttle.admit_iterator(SHARD, at(0))).count();
+    assert_eq!((reads, iterators), (5, 5));
+    let refused = throttle.refused().map(|(_, count)| count);
+    assert_eq!(refused, [3, 2, 1]);
+    assert!(throttle.admit_call("ListStreams", "a", 1, at(0)));
+    assert!(!throttle.admit_call("ListStreams", "a", 1, at(0)));
+    assert_eq!(throttle.refused()[2], ("throttled_calls", 2));
 }

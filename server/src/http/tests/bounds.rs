@@ -74,11 +74,25 @@ fn bodies_over_the_memory_for_all_are_shed() {
     let shed = server.post(JSON, "Fake.Echo", padded(101));
     shed.assert(503, Some(JSON), expected);
     shed.assert_ids();
+    let held = || server.metrics.body_memory_bytes.get();
+    while held() > 0 {}
     let mut holder = server.connect();
     holder.write(head(100) + &padded(100)[..60]);
-    while server.post(JSON, "Fake.Echo", padded(50)).status() != 503 {} // Until the 60 are here.
+    while held() < 60 {}
+    server.post(JSON, "Fake.Echo", padded(41)).assert(503, Some(JSON), expected);
     drop(holder);
     while server.post(JSON, "Fake.Echo", padded(100)).status() != 200 {} // Until it is gone.
+}
+
+#[test]
+fn answers_that_nobody_reads_keep_requests_out() {
+    let bounds = Bounds { body_memory_bytes_max: 32 << 20, ..Bounds::default() };
+    let server = Server::with_bounds(bounds);
+    let mut lazy = server.connect();
+    lazy.write(head(2).replace("Echo", "Large") + "{}");
+    while server.post(JSON, "Fake.Echo", "{}").status() != 503 {} // Until the answer is made.
+    drop(lazy);
+    while server.post(JSON, "Fake.Echo", "{}").status() != 200 {} // Until it is given up.
 }
 
 #[test]
@@ -96,8 +110,15 @@ fn head_in_drips_is_closed() {
     let server = Server::with_bounds(Bounds { head_time_max: short(), ..Bounds::default() });
     let mut client = server.connect();
     client.write("POST / HTTP/1.1\r\n");
-    while client.0.write_all(b"X-Header: drip\r\n").is_ok() {
-        std::thread::yield_now();
+    client.0.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+    // Every millisecond one byte, and never enough of them for another refusal.
+    while client.0.write_all(b"x").is_ok() {
+        match client.0.read(&mut [0]) {
+            Ok(0) => return,
+            Ok(_) => panic!("the head was answered"),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(_) => return,
+        }
     }
 }
 
@@ -150,7 +171,7 @@ fn answer_that_nobody_reads_is_given_up() {
     let server = Server::with_bounds(Bounds { unread_time_max: short(), ..Bounds::default() });
     let mut client = server.connect();
     client.write(head(2).replace("Echo", "Large") + "{}");
-    while server.metrics.connections.get() == 0 {}
+    assert_eq!(client.byte(), Some(b'H'));
     while server.metrics.connections.get() > 0 {
         std::thread::yield_now();
     }

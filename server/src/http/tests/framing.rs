@@ -23,6 +23,13 @@ fn ambiguous_framing_is_refused_and_ends_the_connection() {
         "Content-Length: 12\r\nContent-Length: 2\r\n",
         "Content-Length: +12\r\n",
         "Content-Length: 12, 12\r\n",
+        "Content-Length : 12\r\n",
+        "Content-Length: 0xc\r\n",
+        "X-Folded: a\r\n Content-Length: 12\r\n",
+        "X-Return: a\rContent-Length: 12\r\n",
+        "Transfer-Encoding : chunked\r\n",
+        "Transfer-Encoding: xchunked\r\n",
+        "Transfer-Encoding: chunked, identity\r\n",
     ] {
         let mut client = server.connect();
         client.write(post(headers, chunks));

@@ -10,7 +10,7 @@ const NAMED: [(Operation, &str); 5] = [
     (Operation::PutRecords, r#"{"Records": [{"Data": "", "PartitionKey": "k"}]}"#),
 ];
 
-fn with(body: &str, members: Json) -> Json {
+fn with(body: &str, members: &Json) -> Json {
     let mut body: Json = serde_json::from_str(body).unwrap();
     body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
     body
@@ -33,7 +33,7 @@ async fn a_missing_stream_is_told_by_name() {
     let text = "Stream no-such under account 123456789012 not found.";
     for (operation, body) in NAMED {
         for stream in [json!({"StreamName": "no-such"}), json!({"StreamARN": arn("no-such")})] {
-            world.refused(operation, with(body, stream), Kind::ResourceNotFound, text).await;
+            world.refused(operation, with(body, &stream), Kind::ResourceNotFound, text).await;
         }
     }
     let body = json!({"StreamName": "no-such"});
@@ -45,7 +45,7 @@ async fn a_stream_must_be_named() {
     let world = World::new(Limits::OFF).await;
     for (operation, body) in NAMED {
         let text = "Either StreamName or StreamARN should be provided.";
-        world.refused(operation, with(body, json!({})), Kind::InvalidArgument, text).await;
+        world.refused(operation, with(body, &json!({})), Kind::InvalidArgument, text).await;
     }
 }
 

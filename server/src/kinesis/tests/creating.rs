@@ -1,4 +1,4 @@
-//! CreateStream.
+//! `CreateStream`.
 
 use super::*;
 
@@ -55,7 +55,6 @@ async fn five_streams_can_be_in_the_making() {
     let body = json!({"StreamName": "s", "ShardCount": 1});
     refused(&world, body.clone(), Kind::LimitExceeded, text).await;
     world.clock.advance_ms(TRANSITION_MS);
-    world.ok(Operation::ListStreams, json!({})).await;
     world.ok(Operation::CreateStream, body).await;
 }
 
@@ -160,14 +159,20 @@ async fn constraints_are_told_together() {
 }
 
 #[tokio::test]
-async fn an_operator_ensures_a_stream_once() {
-    let world = World::new(Limits::OFF).await;
+async fn an_operator_ensures_streams_without_quotas() {
+    let world = World::new(Limits::AWS).await;
     let ensure = |shards| super::super::ensure_stream(&world.context, REGION, "s", shards);
     assert_eq!(ensure(Some(2)).await, Ok(true));
     assert_eq!(ensure(Some(9)).await, Ok(false));
     world.clock.advance_ms(TRANSITION_MS);
     assert_eq!(ensure(None).await, Ok(false));
     assert_eq!(summary(&world).await["OpenShardCount"], 2);
+    let refused = super::super::ensure_stream(&world.context, REGION, &"n".repeat(129), None).await;
+    assert_eq!(refused.unwrap_err().kind, Kind::Validation);
+    for name in ["a", "b", "c", "d", "e", "f"] {
+        let made = super::super::ensure_stream(&world.context, REGION, name, Some(1)).await;
+        assert_eq!(made, Ok(true), "{name}");
+    }
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! DescribeStream, DescribeStreamSummary, ListStreams and ListShards.
+//! `DescribeStream`, `DescribeStreamSummary`, `ListStreams` and `ListShards`.
 
 use super::*;
 use crate::limits::NEXT_TOKEN_AGE_MS_MAX;

@@ -262,5 +262,22 @@ async fn records_routed_by_an_old_map_are_routed_again() {
         })
         .collect();
     assert_eq!(shards, [ShardIndex(2), ShardIndex(2)]);
-    assert!(report.failure.is_none());
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_and_reads_go_on() {
+    let mut world = World::with_stream(1).await;
+    world.put("k", "before").await;
+    // Below the space that is kept free.
+    world.disk.set_capacity(Some(64 << 20));
+    world.restart().await;
+    let body = json!({"StreamName": "s", "Data": "", "PartitionKey": "k"});
+    for (operation, body) in [(Operation::PutRecord, body), (Operation::PutRecords, records(2))] {
+        let refused = world.run(operation, body).await.unwrap_err();
+        assert_eq!(refused.kind, Kind::InternalFailure);
+        let message = refused.message.unwrap();
+        assert!(message.starts_with("the disk is nearly full: "), "{message}");
+    }
+    let iterator = world.iterator("0", "TRIM_HORIZON", json!({})).await;
+    assert_eq!(world.read(&iterator).await["Records"].as_array().unwrap().len(), 1);
 }
