@@ -97,6 +97,9 @@ pub struct DirEntry {
 }
 
 /// Files by path. Every call runs off the calling thread; none blocks it.
+///
+/// A call begins when its future is first polled. If the future is dropped after that, the call
+/// may still take effect.
 pub trait Files: Send + Sync {
     /// Creates a directory and its parents; fine when it exists.
     fn create_dir_all(&self, path: &Path) -> BoxFuture<Result<(), DeviceError>>;
@@ -152,7 +155,7 @@ pub trait LogRuntime: Send + Sync {
     /// `io_uring`, `posix` or `simulated`; for logs, health and metrics.
     fn name(&self) -> &'static str;
     /// Runs `main` to its end on this thread, inside a tokio `LocalSet` with time enabled. When it
-    /// returns no write is in flight any more.
+    /// returns no write is in flight any more. Not to be called inside a runtime.
     ///
     /// # Errors
     /// The runtime, its ring or its writer thread cannot be started; `main` did not run.
