@@ -40,7 +40,8 @@ impl<V> Lru<V> {
         segment: SegmentId,
         open: impl Future<Output = Result<V, E>>,
     ) -> Result<Arc<V>, E> {
-        let cell = self.lock().cell(segment, self.len_max);
+        let (cell, left) = self.lock().cell(segment, self.len_max);
+        drop(left); // Closing and unmapping happen outside the lock.
         let opened = cell.get_or_try_init(async || open.await.map(Arc::new)).await;
         opened.cloned().inspect_err(|_| self.lock().forget_unopened(segment))
     }
@@ -48,7 +49,7 @@ impl<V> Lru<V> {
     /// Drops the value of `segment`; callers that have it keep it alive.
     pub(crate) fn forget(&self, segment: SegmentId) {
         let dropped = self.lock().remove(segment);
-        drop(dropped); // Closing and unmapping happen outside the lock.
+        drop(dropped); // As above: not under the lock.
     }
 
     /// Values held.
@@ -62,17 +63,19 @@ impl<V> Lru<V> {
 }
 
 impl<V> State<V> {
-    fn cell(&mut self, segment: SegmentId, len_max: usize) -> Cell<V> {
+    /// The place of `segment`, now the one used last, and what had to leave for it.
+    fn cell(&mut self, segment: SegmentId, len_max: usize) -> (Cell<V>, Vec<Cell<V>>) {
         let cell = self.remove(segment).unwrap_or_default();
+        let mut left = Vec::new();
         while self.entries.len() >= len_max
             && let Some((_, oldest)) = self.uses.pop_first()
         {
-            self.entries.remove(&oldest);
+            left.extend(self.entries.remove(&oldest).map(|(_, cell)| cell));
         }
         self.next_use += 1;
         self.uses.insert(self.next_use, segment);
         self.entries.insert(segment, (self.next_use, Arc::clone(&cell)));
-        cell
+        (cell, left)
     }
 
     fn remove(&mut self, segment: SegmentId) -> Option<Cell<V>> {

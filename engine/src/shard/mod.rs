@@ -12,7 +12,7 @@ pub mod tail_cache;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::sync::Notify;
 
@@ -127,29 +127,33 @@ impl ShardLog {
 pub struct ShardMap(RwLock<HashMap<ShardUid, Arc<ShardLog>>>);
 
 impl ShardMap {
-    fn shards(&self) -> RwLockReadGuard<'_, HashMap<ShardUid, Arc<ShardLog>>> {
-        self.0.read().expect("no holder panics")
-    }
-
     /// The shard of this uid.
     pub fn get(&self, uid: ShardUid) -> Option<Arc<ShardLog>> {
-        self.shards().get(&uid).cloned()
+        self.read().get(&uid).cloned()
     }
 
     /// Adds a shard.
     pub(crate) fn insert(&self, shard: Arc<ShardLog>) {
-        self.0.write().expect("no holder panics").insert(shard.uid, shard);
+        self.write().insert(shard.uid, shard);
     }
 
     /// Takes a shard out.
     pub(crate) fn remove(&self, uid: ShardUid) -> Option<Arc<ShardLog>> {
-        self.0.write().expect("no holder panics").remove(&uid)
+        self.write().remove(&uid)
     }
 
     /// All shards, by uid.
     pub fn all(&self) -> Vec<Arc<ShardLog>> {
-        let mut all: Vec<_> = self.shards().values().cloned().collect();
+        let mut all: Vec<_> = self.read().values().cloned().collect();
         all.sort_by_key(|shard| shard.uid);
         all
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, HashMap<ShardUid, Arc<ShardLog>>> {
+        self.0.read().expect("no holder panics")
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, HashMap<ShardUid, Arc<ShardLog>>> {
+        self.0.write().expect("no holder panics")
     }
 }

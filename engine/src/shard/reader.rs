@@ -90,7 +90,7 @@ impl Reader {
         let is_closed = shard.is_closed();
         let end = shard.end();
         let mut take = Take::new(from.max(shard.first_kept()), end, horizon, limit);
-        let (mut has_jumped, mut retries) = (false, 0);
+        let (mut may_jump, mut retries) = (horizon > Timestamp::default(), 0);
         loop {
             if shard.is_gone() {
                 return Err(ReadError::ShardGone);
@@ -106,9 +106,9 @@ impl Reader {
             } else if is_stale(shard, take.next, &halt) && retries < RETRIES_MAX {
                 retries += 1;
                 take.jump(take.next.max(shard.first_kept()));
-            } else if !has_jumped && !matches!(halt, Halt::Device(_)) {
+            } else if may_jump && !matches!(halt, Halt::Device(_)) {
                 // Expired, or damage that may have.
-                has_jumped = true;
+                may_jump = false;
                 take.jump(take.next.max(self.search(shard, horizon, end).await?));
             } else {
                 take.jump(self.give_up(shard, &take, halt)?);

@@ -72,8 +72,8 @@ impl Take {
 
     /// Goes on at `next`, which is further on; only before the first record.
     pub(super) fn jump(&mut self, next: Ordinal) {
-        debug_assert!(self.records.is_empty() && next >= self.next);
-        self.next = next;
+        assert!(self.records.is_empty() && next >= self.next, "a read only goes forward");
+        self.next = next.min(self.end);
     }
 
     /// Ends the read before something that cannot be read; the arrival of the record due is not
@@ -150,4 +150,67 @@ fn last_damaged(batch: &Batch, i: u32) -> Ordinal {
     let damaged = batch.damaged();
     let run = damaged.iter().skip_while(|d| **d < i).zip(i..).take_while(|(d, due)| *d == due);
     batch.header.base_ordinal.plus(u64::from(run.last().map_or(i, |(last, _)| *last)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::batch::{self, HEADER_BYTES, Plan, TABLE_ENTRY_BYTES};
+    use crate::format::record::{self, RecordRef};
+    use crate::types::{Epoch, SegmentId, ShardUid};
+
+    const ALL: ReadLimit = ReadLimit { records: 100, bytes: 1000 };
+
+    /// Records 10, 11 and on, which arrived that long after 1000.
+    fn batch(arrivals: &[u32]) -> Batch {
+        let (mut stored, mut entries) = (Vec::new(), Vec::new());
+        for _ in arrivals {
+            let record = RecordRef {
+                partition_key: None,
+                explicit_hash_key: None,
+                data: b"data",
+                encrypted: false,
+            };
+            entries.push(record::encode(&record, &mut stored));
+        }
+        let mut bytes = vec![0; batch::frame_bytes(entries.len(), stored.len())];
+        let plan = Plan {
+            base_ordinal: Ordinal(10),
+            arrival: Timestamp(1000),
+            epoch: Epoch(1),
+            log_position: 0,
+            shard: ShardUid(1),
+            salt: batch::salt(SegmentId(1), 0),
+        };
+        let runs = [(&entries[..], &stored[..])].into_iter();
+        let mut header = batch::encode(&plan, runs, &mut bytes);
+        for (i, arrival) in arrivals.iter().enumerate() {
+            let at = HEADER_BYTES + i * TABLE_ENTRY_BYTES + 4;
+            bytes[at..at + 4].copy_from_slice(&arrival.to_le_bytes());
+        }
+        header.last_arrival_delta = *arrivals.last().unwrap();
+        Batch::trusted(header, bytes.into())
+    }
+
+    #[test]
+    fn records_of_a_batch_expire_one_by_one() {
+        let batch = batch(&[0, 5, 5, 9]);
+        for (horizon, first) in [(999, 10), (1000, 10), (1001, 11), (1005, 11), (1009, 13)] {
+            let mut take = Take::new(Ordinal(10), Ordinal(99), Timestamp(horizon), ALL);
+            assert_eq!(take.batch(&batch, true), Taken::Records);
+            assert_eq!(take.records[0].ordinal, Ordinal(first));
+            assert_eq!((take.next, take.next_arrival), (Ordinal(14), None));
+        }
+        let mut take = Take::new(Ordinal(10), Ordinal(99), Timestamp(1010), ALL);
+        assert_eq!(take.batch(&batch, true), Taken::Expired);
+    }
+
+    #[test]
+    fn the_arrival_of_the_record_due_is_told_when_the_read_ends_inside_a_batch() {
+        let limit = ReadLimit { records: 2, ..ALL };
+        let mut take = Take::new(Ordinal(11), Ordinal(99), Timestamp(0), limit);
+        assert_eq!(take.batch(&batch(&[0, 5, 5, 9]), true), Taken::Records);
+        assert!(take.is_done());
+        assert_eq!((take.next, take.next_arrival), (Ordinal(13), Some(Timestamp(1009))));
+    }
 }
