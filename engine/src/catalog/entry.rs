@@ -3,6 +3,7 @@
 //! An entry holds only what changed and carries the ids and times chosen when it was made, so that
 //! replaying it gives the same outcome for ever.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -75,7 +76,7 @@ impl Entry {
         }
         let shards = number_shards(new.shards, 0, state.last_shard());
         let mut stream = Stream {
-            id: StreamId(state.last_stream() + 1),
+            id: StreamId(state.last_stream().saturating_add(1)),
             key: new.key,
             created_at: now,
             status: new.status,
@@ -113,7 +114,7 @@ impl Entry {
         assert_eq!(reshard.close.len(), ends.len(), "every closed shard has an end");
         let open = number_shards(reshard.open, stream.next_shard_index, state.last_shard());
         let close: Vec<_> = reshard.close.into_iter().zip(ends).collect();
-        let mut closing = std::collections::HashSet::new();
+        let mut closing = HashSet::new();
         for &(index, _) in &close {
             let is_open = stream.shard(index).is_some_and(|shard| shard.closed.is_none());
             if !is_open || !closing.insert(index) {
@@ -239,7 +240,7 @@ fn close_shards(
 
 /// Gives new shards the next indexes from `first_index` and the next uids after `last_uid`.
 fn number_shards(new: Vec<NewShard>, first_index: u32, last_uid: u64) -> Vec<Arc<Shard>> {
-    let numbered = (first_index..).zip(last_uid + 1..).zip(new);
+    let numbered = (first_index..).zip(last_uid.saturating_add(1)..).zip(new);
     numbered
         .map(|((index, uid), new)| {
             Arc::new(Shard {
@@ -255,7 +256,7 @@ fn number_shards(new: Vec<NewShard>, first_index: u32, last_uid: u64) -> Vec<Arc
 }
 
 fn next_index(shards: &[Arc<Shard>], unless: u32) -> u32 {
-    shards.last().map_or(unless, |shard| shard.index.0 + 1)
+    shards.last().map_or(unless, |shard| shard.index.0.saturating_add(1))
 }
 
 /// The open shards must cover the hash key space exactly once.

@@ -87,8 +87,14 @@ pub(super) async fn open(
     let journal = if merged.notes.is_empty() {
         adopt(device, directory, store, &merged).await?
     } else {
-        create(device, directory, store, newest_generation(&images, &merged) + 1, &state.snapshot())
-            .await?
+        create(
+            device,
+            directory,
+            store,
+            newest_generation(&images, &merged).saturating_add(1),
+            &state.snapshot(),
+        )
+        .await?
     };
     Ok((journal, state, report))
 }
@@ -167,8 +173,18 @@ async fn adopt(
         files: open_mirrors(device, directory).await?,
         end: merged.end,
         number: merged.payloads.len() as u64,
-        long_bytes: long_bytes(FIRST_FRAME),
+        long_bytes: long_bytes(snapshot_end(merged)),
     })
+}
+
+/// Offset after the snapshot the generation began with.
+fn snapshot_end(merged: &Merged) -> u64 {
+    let first =
+        merged.payloads.first().and_then(|first| serde_json::from_slice::<Start>(first).ok());
+    let streams = first.and_then(|start| usize::try_from(start.streams).ok()).unwrap_or(0);
+    let frames = merged.payloads.iter().take(streams.saturating_add(1));
+    let bytes = frames.map(|payload| (HEADER_BYTES + payload.len()).next_multiple_of(8) as u64);
+    FIRST_FRAME + bytes.sum::<u64>()
 }
 
 async fn open_mirrors(
@@ -333,6 +349,12 @@ impl Journal {
         Ok(())
     }
 
+    /// The generation in place.
+    #[cfg(test)]
+    pub(super) const fn generation(&self) -> u64 {
+        self.generation
+    }
+
     /// True when a rewrite would make it much shorter.
     pub(super) const fn is_long(&self) -> bool {
         self.end >= self.long_bytes
@@ -345,7 +367,7 @@ impl Journal {
     ///
     /// The reason when it is unknown which generation is in place.
     pub(super) async fn compact(&mut self, snapshot: &Snapshot) -> Result<(), String> {
-        let generation = self.generation + 1;
+        let generation = self.generation.saturating_add(1);
         let image = encode_generation(self.store, generation, snapshot)?;
         if write_temporaries(&self.device, &self.directory, &image).await.is_err() {
             self.long_bytes = self.end.saturating_mul(2);

@@ -197,13 +197,29 @@ const fn low_half(value: u128) -> u64 {
     value as u64
 }
 
-/// Fills `out` with the last digits of `number`.
+/// Fills `out` with the last digits of `number`, two at a time: half the divisions.
 fn write_digits(mut number: u64, out: &mut [u8]) {
-    for digit in out.iter_mut().rev() {
-        *digit = b'0' + (number % 10) as u8;
-        number /= 10;
+    let mut pairs = out.rchunks_exact_mut(2);
+    for pair in &mut pairs {
+        let two = usize::try_from(number % 100).expect("two digits fit any word");
+        pair.copy_from_slice(&PAIRS[two]);
+        number /= 100;
+    }
+    for digit in pairs.into_remainder() {
+        *digit = PAIRS[usize::try_from(number % 10).expect("a digit fits any word")][1];
     }
 }
+
+/// The digits of 0 to 99.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let mut number = 0u8;
+    while number < 100 {
+        pairs[number as usize] = [b'0' + number / 10, b'0' + number % 10];
+        number += 1;
+    }
+    pairs
+};
 
 impl Ord for SequenceNumber {
     fn cmp(&self, other: &Self) -> Ordering {

@@ -7,7 +7,7 @@ use super::memory::{Fault, Memory};
 use super::*;
 
 /// The states a run of `busy` passes through, the empty one first.
-async fn states() -> Vec<Vec<Arc<Stream>>> {
+pub(super) async fn states() -> Vec<Vec<Arc<Stream>>> {
     let (memory, catalog) = fresh().await;
     busy(&catalog).await;
     // One frame after the other, cut off the end of both mirrors.
@@ -36,8 +36,8 @@ fn frame_ends(image: &[u8]) -> Vec<usize> {
     ends
 }
 
-/// Streams without creation times, which a later run of the same changes shares anyway.
-fn position(states: &[Vec<Arc<Stream>>], state: &[Arc<Stream>]) -> usize {
+/// Which of the states of a run this is.
+pub(super) fn position(states: &[Vec<Arc<Stream>>], state: &[Arc<Stream>]) -> usize {
     states.iter().rposition(|other| other == state).expect("a state of the run")
 }
 
@@ -134,6 +134,18 @@ async fn a_long_journal_is_rewritten() {
 }
 
 #[tokio::test]
+async fn a_reopened_journal_is_not_rewritten_for_its_snapshot() {
+    let (memory, catalog) = fresh().await;
+    catalog.create(new_stream("a", 8_000)).await.unwrap();
+    let generation =
+        async |catalog: &Catalog| catalog.inner.writer.lock().await.journal.generation();
+    assert_eq!(generation(&catalog).await, 2);
+    let catalog = reopened(&memory).await;
+    catalog.create(new_stream("b", 1)).await.unwrap();
+    assert_eq!(generation(&catalog).await, 2);
+}
+
+#[tokio::test]
 async fn compaction_without_space_leaves_the_old_generation_in_use() {
     let (memory, catalog) = fresh().await;
     let id = catalog.create(new_stream("a", 1)).await.unwrap().id;
@@ -198,7 +210,8 @@ async fn little_space_refuses_what_grows_and_allows_what_shrinks() {
 #[tokio::test]
 async fn every_flipped_bit_is_healed() {
     let (memory, catalog) = fresh().await;
-    busy(&catalog).await;
+    let id = catalog.create(new_stream("a", 1)).await.unwrap().id;
+    catalog.change(id, vec![StreamChange::Status(StreamStatus::Active)]).await.unwrap();
     let expected = catalog.all();
     let paths = FILE_NAMES.map(|name| directory().join(name));
     let whole = memory.get(&paths[0]).unwrap();
@@ -265,7 +278,7 @@ async fn damage_of_one_frame_in_both_mirrors_is_reported_not_skipped() {
             // Zeros over the last header of both look like a frame that was taken back.
             let taken_back = damage[0] == 0 && start == last;
             if !taken_back {
-                assert!(matches!(merged, Err(mirrors::Refusal::Damaged { .. })), "at {start}");
+                assert!(matches!(merged, Err(Refusal::Damaged { .. })), "at {start}");
             }
         }
     }
@@ -285,5 +298,26 @@ async fn a_mirror_that_was_cut_short_is_healed_from_the_other() {
             assert_eq!(merged.payloads.len(), 8);
             assert!(merged.notes.iter().any(|note| note.mirror == mirror));
         }
+    }
+}
+
+#[tokio::test]
+async fn a_last_frame_that_may_have_been_acknowledged_is_never_cut() {
+    let (memory, catalog) = fresh().await;
+    busy(&catalog).await;
+    let whole = memory.get(&directory().join(FILE_NAMES[0])).unwrap();
+    let ends = frame_ends(&whole);
+    let (before, last) = (ends[ends.len() - 3], ends[ends.len() - 2]);
+    let mut torn = whole.clone();
+    torn[last + 30..].fill(0);
+    let torn = |other: Option<&[u8]>| {
+        let images = [Some(torn.clone().into()), other.map(|bytes| bytes.to_vec().into())];
+        mirrors::merge(&images, STORE)
+    };
+    let cut = torn(Some(&whole[..last])).unwrap().unwrap();
+    assert_eq!(cut.payloads.len(), ends.len() - 1, "the other mirror was complete before it");
+    // A mirror that lacks even older frames, or is gone, says nothing of the last one.
+    for other in [Some(&whole[..before]), None] {
+        assert!(matches!(torn(other), Err(Refusal::Damaged { .. })));
     }
 }

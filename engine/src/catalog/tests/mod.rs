@@ -2,6 +2,7 @@
 
 mod crash;
 pub(crate) mod memory;
+mod simulated;
 
 use std::path::{Path, PathBuf};
 

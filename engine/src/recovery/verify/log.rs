@@ -137,7 +137,7 @@ fn check_file(
     let replay = known.replay;
     for damage in &file.damage {
         let needed = (sequence, damage.end) > (replay.sequence, replay.offset);
-        let bytes = damage.end - damage.start;
+        let bytes = damage.end.saturating_sub(damage.start);
         if needed {
             let message = format!("{bytes} bytes of acknowledged groups are damaged");
             verifier.damage(&path, damage.start, message);
