@@ -49,7 +49,7 @@ fn appends_come_in_order_and_never_pass_a_command() {
     }
     queue.send(Control::Stop);
     queue.push(append(32)).unwrap();
-    let mut next = || queue.lock().take(1000).unwrap();
+    let next = || queue.lock().take(1000).unwrap();
     assert_eq!(lengths(next()), [8, 16, 24]);
     assert_eq!(lengths(next()), [4000], "one larger than a group makes a group of its own");
     assert!(matches!(next(), Work::Control(Control::Stop)));
