@@ -115,6 +115,25 @@ async fn a_resharded_stream_refuses_appends_to_closed_shards_also_after_a_restar
 }
 
 #[tokio::test]
+async fn runs_fail_one_by_one_and_arrival_never_falls() {
+    let bench = Bench::new(8);
+    let engine = bench.open().await;
+    let created = stream(&engine, "s", 2).await;
+    let gone = stream(&engine, "gone", 1).await;
+    engine.remove_stream(gone.id).await.unwrap();
+    let data = [payload(0, 10), payload(1, 10)];
+    let both = build(&[(&gone.shards[0], &data[..]), (&created.shards[1], &data[..])]);
+    let results = engine.append(both).await;
+    assert!(matches!(results[0], Err(AppendError::ShardClosed(ShardIndex(0)))), "{results:?}");
+    let run = results[1].clone().unwrap().into_inner();
+    assert_eq!((run.first, run.arrival), (Ordinal(1), START));
+    bench.clock.set(kinelog_engine::types::Timestamp(START.0 - 1000));
+    let run = append(&engine, &created.shards[1], &[payload(2, 10)]).await.unwrap();
+    assert_eq!((run.first, run.arrival), (Ordinal(3), START));
+    assert_holds(&engine, "s", 1, 0..3).await;
+}
+
+#[tokio::test]
 async fn without_durability_a_clean_close_still_keeps_everything() {
     let mut bench = Bench::new(7);
     bench.config.durability = Durability::None;

@@ -5,12 +5,14 @@
 mod store_common;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use kinelog_engine::Engine;
+use kinelog_engine::config::Durability;
 use kinelog_engine::device::simulated::{Fault, Operation, Survive};
 use kinelog_engine::error::AppendError;
+use kinelog_engine::recovery::verify::verify;
 use kinelog_engine::types::{Ordinal, Stream};
 use proptest::prelude::*;
 use store_common::*;
@@ -200,6 +202,8 @@ proptest! {
                 run.step(step).await;
             }
             run.step(&Step::Drop).await;
+            run.engine.close().await;
+            assert_sound(&run.bench).await;
         });
     }
 }
@@ -281,6 +285,38 @@ async fn expired_segments_are_removed_and_stay_so() {
     assert_eq!(records.iter().map(|r| r.ordinal).collect::<Vec<_>>(), [Ordinal(21)]);
 }
 
-fn is(path: &PathBuf, extension: &str) -> bool {
+/// Asserts that `verify` finds nothing that costs anything.
+async fn assert_sound(bench: &Bench) {
+    let device = bench.disk.device(bench.clock.clone());
+    let report = verify(&device, &bench.config.directory).await.unwrap();
+    let costly: Vec<_> = report.findings.iter().filter(|finding| !finding.harmless).collect();
+    assert!(costly.is_empty(), "{costly:?}");
+}
+
+#[tokio::test]
+async fn what_a_crash_without_durability_leaves_behind_is_overwritten() {
+    let mut bench = Bench::new(5);
+    bench.config.durability = Durability::None;
+    bench.config.segment_bytes_max = 1 << 20;
+    let engine = bench.open().await;
+    let created = stream(&engine, "s", 1).await;
+    append(&engine, &created.shards[0], &[payload(0, 100)]).await.unwrap();
+    engine.checkpoint().await.unwrap();
+    append(&engine, &created.shards[0], &[payload(1, 100_000)]).await.unwrap();
+    while engine.metrics().segment_bytes.get() < 100_000 {
+        tokio::task::yield_now().await;
+    }
+    drop(engine);
+    let engine = bench.open().await;
+    assert_holds(&engine, "s", 0, 0..1).await;
+    append(&engine, &created.shards[0], &[payload(1, 100)]).await.unwrap();
+    assert_holds(&engine, "s", 0, 0..2).await;
+    engine.close().await;
+    assert_sound(&bench).await;
+    drop(engine);
+    assert_holds(&bench.open().await, "s", 0, 0..2).await;
+}
+
+fn is(path: &Path, extension: &str) -> bool {
     path.extension().is_some_and(|found| found == extension)
 }

@@ -45,7 +45,7 @@ async fn run(log: &Rc<LogThread>) -> Result<(), DeviceError> {
     // From here to the first await is one moment: the floors, what must be synced for them, and
     // what they no longer name.
     let dirty = log.files.take_dirty();
-    let garbage = std::mem::take(&mut *log.garbage.borrow_mut());
+    let garbage = log.garbage.borrow().len();
     let manifest = manifest(log, replay);
     log.files.sync(dirty).await.map_err(final_error)?;
     write_manifest(log, &manifest).await?;
@@ -54,6 +54,7 @@ async fn run(log: &Rc<LogThread>) -> Result<(), DeviceError> {
         generation: manifest.generation,
         replay_sequence: replay.sequence,
     });
+    let garbage = log.garbage.borrow_mut().drain(..garbage).collect();
     remove(log, garbage).await;
     // The manifest before this one is kept for the case that this one is damaged.
     log.log.release_before(before.replay_sequence).await;

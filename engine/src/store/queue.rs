@@ -212,3 +212,7 @@ impl Inner {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "queue_tests.rs"]
+mod tests;

@@ -71,7 +71,9 @@ pub(super) async fn check(
     for entry in &entries {
         check_header(verifier, &entry.path, entry.sequence).await?;
     }
-    if known.is_checkpointed && entries.last().is_none_or(|e| e.sequence < known.replay.sequence) {
+    // Sequence 0 stands for a log that nothing has been written to.
+    let is_written = known.is_checkpointed && known.replay.sequence > 0;
+    if is_written && entries.last().is_none_or(|last| last.sequence < known.replay.sequence) {
         let path = commit_log::directory(verifier.directory)
             .join(commit_log::file_name(known.replay.sequence));
         verifier.damage(&path, 0, "the file is missing, and all that came after the checkpoint");
