@@ -134,11 +134,17 @@ fn check(
         let row = match acknowledged.remove(&at) {
             Some(row) => {
                 let before = last_of_key.insert(&record.key, row);
-                assert!(before.is_none_or(|before| before < row), "key {} out of order", record.key);
+                assert!(
+                    before.is_none_or(|before| before < row),
+                    "key {} out of order",
+                    record.key
+                );
                 row
             }
             // A call that never got its answer may have stored its records, whole.
-            None => String::from_utf8_lossy(&record.data).split(',').next().unwrap().parse().unwrap(),
+            None => {
+                String::from_utf8_lossy(&record.data).split(',').next().unwrap().parse().unwrap()
+            }
         };
         assert_eq!((&record.key, &record.data), (&rows[row].0, &rows[row].1));
     }

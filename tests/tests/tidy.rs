@@ -10,12 +10,34 @@ const UNSAFE_FILES: &[&str] = &["engine/src/device/mapping.rs", "engine/src/devi
 
 /// Layers of the engine, lowest first. A module imports from lower ones, or from its own.
 const ENGINE_LAYERS: &[&str] = &[
-    "limits", "config", "types", "error", "metrics", "device", "format", "append", "segment",
-    "catalog", "shard", "commit_log", "recovery", "store", "engine",
+    "limits",
+    "config",
+    "types",
+    "error",
+    "metrics",
+    "device",
+    "format",
+    "append",
+    "segment",
+    "catalog",
+    "shard",
+    "commit_log",
+    "recovery",
+    "store",
+    "engine",
 ];
 /// Layers of the server, lowest first.
 const SERVER_LAYERS: &[&str] = &[
-    "limits", "aws", "metrics", "throttle", "shard_iterator", "kinesis", "http", "server",
+    "limits",
+    "aws",
+    "metrics",
+    "throttle",
+    "seal",
+    "shard_iterator",
+    "kinesis",
+    "http",
+    "server",
+    "commands",
     "arguments",
 ];
 
@@ -162,7 +184,9 @@ fn upward_imports(prefix: &str, layers: &[&str]) -> Vec<String> {
                 Some(other) if other <= own => {}
                 Some(_) => found.push(format!("{} imports {import}", source.name)),
                 // Macros and re-exports at the root are for callers outside.
-                None => found.push(format!("{} imports crate::{import} from the root", source.name)),
+                None => {
+                    found.push(format!("{} imports crate::{import} from the root", source.name))
+                }
             }
         }
     }
