@@ -10,11 +10,12 @@ use crate::{Seed, put, u32_at};
 const SEQUENCE: u64 = 2;
 const FIRST: Expect = Expect { number: 1, position: 0, previous_crc: Some(0) };
 
-/// The target: 8 bytes of the position later files take over at, then the file after its first
-/// page, which a scan does not look at.
+/// The target: 8 bytes of the position the next file takes over at (all ones: there is none), then
+/// the file after its first page, which a scan does not look at.
 pub fn run(data: &[u8]) {
     let Some((taken_over, groups)) = data.split_first_chunk() else { return };
     let taken_over = u64::from_le_bytes(*taken_over);
+    let taken_over = (taken_over != u64::MAX).then_some(taken_over);
     let mut file = [&[0; 4096], groups].concat();
     check(&file, taken_over);
     for offset in (4096..file.len()).step_by(4096) {
@@ -28,7 +29,7 @@ pub fn run(data: &[u8]) {
     check(&file, taken_over);
 }
 
-fn check(file: &[u8], taken_over: u64) {
+fn check(file: &[u8], taken_over: Option<u64>) {
     let (mut offset, mut expect) = (4096, FIRST);
     for _ in 0..=file.len() / 4096 {
         let found = scan(file, STORE, SEQUENCE, offset, expect, taken_over);
@@ -83,13 +84,13 @@ pub fn seeds() -> Vec<Seed> {
         ("torn", torn),
         ("vouched", vouched),
         ("whole", whole),
-        ("zeros", vec![0; 8 + 4096]),
+        ("zeros", [&[0xff; 8][..], &[0; 4096]].concat()),
     ]
 }
 
 /// The input for a log of these groups, each given by the data bytes of its batches.
 fn log(groups: &[&[usize]]) -> Vec<u8> {
-    let mut input = vec![0; 8];
+    let mut input = vec![0xff; 8];
     let mut header = FIRST_GROUP;
     for data_bytes in groups {
         let offset = 4096 + header.position;

@@ -80,10 +80,10 @@ pub struct Scan {
     pub flipped: Option<FlippedBit>,
 }
 
-/// Scans `file` (all bytes of the log file) from `offset`. `vouched_position` is the log position
-/// at which a later file takes over, 0 when there is none that holds a sound group: everything
-/// below it is in this file and was acknowledged, and a group of this file at or above it was
-/// written again there and is cut.
+/// Scans `file` (all bytes of the log file) from `offset`. `taken_over_at` is the log position at
+/// which the next file that holds a sound group begins, `None` when there is no such file:
+/// everything below it is in this file and was durable, and a group of this file at or above it
+/// was written again there and is cut.
 /// A group whose batches are damaged counts as torn only if it is the last one, nothing vouches
 /// for it, and a single flipped bit does not explain the damage.
 pub fn scan(
@@ -92,15 +92,15 @@ pub fn scan(
     sequence: u64,
     offset: u64,
     expect: Expect,
-    vouched_position: u64,
+    taken_over_at: Option<u64>,
 ) -> Scan {
     let log = Log { file, store, sequence };
     let mut chain = Chain { offset, next: expect, groups: Vec::new() };
-    let taken_over = if vouched_position == 0 { u64::MAX } else { vouched_position };
-    let stranger = chain.follow(&log, taken_over);
+    let limit = taken_over_at.unwrap_or(u64::MAX);
+    let stranger = chain.follow(&log, limit);
     let (offset, position) = (chain.offset, chain.next.position);
     let resume = match stranger {
-        None if position < taken_over => log.vouching_after(offset, position),
+        None if position < limit => log.vouching_after(offset, position),
         found => found,
     };
     let mut flipped = None;
@@ -109,11 +109,11 @@ pub fn scan(
         let (number, position) = (header.number, header.position);
         chain.next = Expect { number, position, previous_crc: None };
         End::Corrupt { offset, resume: Some(resume) }
-    } else if vouched_position > position {
+    } else if taken_over_at.is_some_and(|start| start > position) {
         End::Corrupt { offset, resume: None }
     } else if log.write_was_started(offset, chain.next) {
         End::Torn { offset }
-    } else if vouched_position == position {
+    } else if taken_over_at.is_some() {
         End::Clean { offset }
     } else {
         match chain.groups.last().map_or(LastGroup::Sound, |last| log.judge(last)) {
@@ -150,11 +150,11 @@ struct Chain {
 }
 
 impl Chain {
-    /// Adds groups below the position `taken_over` until there is none. A sound group that does
+    /// Adds groups below the position `limit` until there is none. A sound group that does
     /// not follow the one before it ends the chain too and is returned: something between them is
     /// missing.
-    fn follow(&mut self, log: &Log<'_>, taken_over: u64) -> Option<Voucher> {
-        while self.next.position < taken_over {
+    fn follow(&mut self, log: &Log<'_>, limit: u64) -> Option<Voucher> {
+        while self.next.position < limit {
             let (bytes, salt) = (log.from(self.offset), log.salt(self.offset));
             let head = group::decode_head(bytes, salt).ok()?;
             let header = &head.header;

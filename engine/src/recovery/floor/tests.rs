@@ -104,11 +104,11 @@ impl File {
     }
 
     fn scan(&self) -> Scan {
-        self.scan_vouched(0)
+        scan(&self.bytes, STORE, SEQUENCE, START, FIRST, None)
     }
 
-    fn scan_vouched(&self, position: u64) -> Scan {
-        scan(&self.bytes, STORE, SEQUENCE, START, FIRST, position)
+    fn scan_taken_over(&self, position: u64) -> Scan {
+        scan(&self.bytes, STORE, SEQUENCE, START, FIRST, Some(position))
     }
 
     fn start(&self, group: usize) -> u64 {
@@ -134,7 +134,7 @@ fn sound_groups_end_clean_in_zeros() {
 #[test]
 fn empty_and_zero_files_are_clean() {
     for length in [0, 100, 4096, 4097, 3 * 4096] {
-        let found = scan(&vec![0; length], STORE, SEQUENCE, START, FIRST, 0);
+        let found = scan(&vec![0; length], STORE, SEQUENCE, START, FIRST, None);
         assert_eq!(found.end, End::Clean { offset: START });
         assert_eq!((found.groups.len(), found.next), (0, FIRST));
     }
@@ -156,7 +156,7 @@ fn groups_of_an_earlier_use_of_the_file_are_not_seen() {
     file.bytes[end..].copy_from_slice(&old.bytes[end..]);
     assert_eq!(file.scan().end, End::Clean { offset: end as u64 });
 
-    let found = scan(&old.bytes, STORE, SEQUENCE, START, FIRST, 0);
+    let found = scan(&old.bytes, STORE, SEQUENCE, START, FIRST, None);
     assert!(matches!(found.end, End::Torn { offset: START } | End::Clean { offset: START }));
     assert_eq!((found.groups.len(), found.next), (0, FIRST));
 }
@@ -178,7 +178,7 @@ fn a_torn_last_group_is_cut_whatever_sectors_landed() {
         for sector in shape {
             bytes[start + sector * 512..][..512].fill(old);
         }
-        let found = scan(&bytes, STORE, SEQUENCE, START, FIRST, 0);
+        let found = scan(&bytes, STORE, SEQUENCE, START, FIRST, None);
         let offset = start as u64;
         assert!(
             matches!(found.end, End::Torn { offset: at } | End::Clean { offset: at } if at == offset),
@@ -209,7 +209,7 @@ fn a_flipped_bit_anywhere_in_the_last_group_is_repaired() {
     for at in start..start + payload {
         let mut damaged = file.bytes.clone();
         damaged[at] ^= 1 << (at % 8);
-        let found = scan(&damaged, STORE, SEQUENCE, START, FIRST, 0);
+        let found = scan(&damaged, STORE, SEQUENCE, START, FIRST, None);
         assert_eq!(found.end, End::Clean { offset: file.start(3) }, "byte {at}");
         assert_eq!((found.groups.len(), found.next), (3, file.next), "byte {at}");
         assert_eq!(found.repaired_bits, 1, "byte {at}");
@@ -231,7 +231,7 @@ fn two_flipped_bits_in_the_last_group_are_torn() {
         let mut damaged = file.bytes.clone();
         damaged[start + 300] ^= 1;
         damaged[other] ^= 1;
-        let found = scan(&damaged, STORE, SEQUENCE, START, FIRST, 0);
+        let found = scan(&damaged, STORE, SEQUENCE, START, FIRST, None);
         assert_eq!(found.end, End::Torn { offset: start as u64 });
         assert_eq!(found.groups.len(), 2);
     }
@@ -241,7 +241,7 @@ fn two_flipped_bits_in_the_last_group_are_torn() {
 fn a_damaged_last_group_that_a_later_file_vouches_for_is_kept() {
     let mut file = File::of_three();
     file.bytes[file.starts[2] + 300..][..50].fill(0);
-    let found = file.scan_vouched(file.position(3));
+    let found = file.scan_taken_over(file.position(3));
     assert_eq!(found.end, End::Clean { offset: file.start(3) });
     assert_eq!(found.groups.len(), 3);
 }
@@ -263,13 +263,13 @@ fn damage_before_a_sound_group_is_corrupt_and_the_scan_goes_on_after_it() {
     let file = File::of_three();
     let mut damaged = file.bytes.clone();
     damaged[file.starts[1]..][..100].fill(0);
-    let found = scan(&damaged, STORE, SEQUENCE, START, FIRST, 0);
+    let found = scan(&damaged, STORE, SEQUENCE, START, FIRST, None);
     let resume = file.start(2);
     assert_eq!(found.end, End::Corrupt { offset: file.start(1), resume: Some(resume) });
     assert_eq!(found.groups.len(), 1);
     assert_eq!(found.next.position, file.position(2));
 
-    let rest = scan(&damaged, STORE, SEQUENCE, resume, found.next, 0);
+    let rest = scan(&damaged, STORE, SEQUENCE, resume, found.next, None);
     assert_eq!(rest.end, End::Clean { offset: file.start(3) });
     assert_eq!((rest.groups.len(), rest.next), (1, file.next));
 }
@@ -287,7 +287,7 @@ fn a_missing_end_that_a_later_file_vouches_for_is_corrupt() {
     let mut file = File::of_three();
     let vouched = file.position(3);
     file.bytes[file.starts[2]..].fill(0);
-    let found = file.scan_vouched(vouched);
+    let found = file.scan_taken_over(vouched);
     assert_eq!(found.end, End::Corrupt { offset: file.start(2), resume: None });
     assert_eq!(found.next.position, file.position(2));
 }
@@ -295,9 +295,18 @@ fn a_missing_end_that_a_later_file_vouches_for_is_corrupt() {
 #[test]
 fn a_group_that_a_later_file_holds_again_is_cut() {
     let file = File::of_three();
-    let found = file.scan_vouched(file.position(2));
+    let found = file.scan_taken_over(file.position(2));
     assert_eq!(found.end, End::Torn { offset: file.start(2) });
     assert_eq!((found.groups.len(), found.next.position), (2, file.position(2)));
+}
+
+#[test]
+fn the_very_first_group_is_cut_when_a_later_file_holds_it_again() {
+    let mut file = File::new(SEQUENCE, Expect { position: 0, number: 1, previous_crc: Some(0) });
+    let first = file.next;
+    file.push(&[100]);
+    let found = scan(&file.bytes, STORE, SEQUENCE, START, first, Some(0));
+    assert_eq!((found.end, found.groups.len()), (End::Torn { offset: START }, 0));
 }
 
 #[test]
@@ -308,9 +317,9 @@ fn a_sound_group_that_does_not_follow_is_never_cut() {
         Expect { position: 8192, ..FIRST },
         Expect { previous_crc: Some(1), ..FIRST },
     ] {
-        let found = scan(&file.bytes, STORE, SEQUENCE, START, expect, 0);
+        let found = scan(&file.bytes, STORE, SEQUENCE, START, expect, None);
         assert_eq!(found.end, End::Corrupt { offset: START, resume: Some(START) });
-        let rest = scan(&file.bytes, STORE, SEQUENCE, START, found.next, 0);
+        let rest = scan(&file.bytes, STORE, SEQUENCE, START, found.next, None);
         assert_eq!(rest.groups.len(), 3);
     }
 }
@@ -340,7 +349,7 @@ fn a_repaired_group_that_does_not_follow_is_chance() {
     file.bytes[4096 + 60] ^= 1;
     assert_eq!(file.scan().repaired_bits, 1);
     let expect = Expect { number: 6, ..FIRST };
-    let found = scan(&file.bytes, STORE, SEQUENCE, START, expect, 0);
+    let found = scan(&file.bytes, STORE, SEQUENCE, START, expect, None);
     assert_eq!((found.end, found.next), (End::Clean { offset: START }, expect));
 }
 
@@ -348,7 +357,7 @@ fn a_repaired_group_that_does_not_follow_is_chance() {
 fn another_store_or_sequence_sees_nothing() {
     let file = File::of_three();
     for (store, sequence) in [(StoreId(98), SEQUENCE), (STORE, SEQUENCE + 1)] {
-        let found = scan(&file.bytes, store, sequence, START, FIRST, 0);
+        let found = scan(&file.bytes, store, sequence, START, FIRST, None);
         assert!(found.groups.is_empty());
     }
 }
@@ -366,7 +375,7 @@ proptest! {
         let mut damaged = file.bytes.clone();
         let end = FILE_BYTES.min(at + bytes.len());
         damaged[at..end].copy_from_slice(&bytes[..end - at]);
-        let found = scan(&damaged, STORE, SEQUENCE, START, FIRST, 0);
+        let found = scan(&damaged, STORE, SEQUENCE, START, FIRST, None);
         let acknowledged = if end <= file.starts[2] || at >= file.starts[3] { 3 } else { 2 };
         let corrupt = matches!(found.end, End::Corrupt { .. });
         prop_assert!(corrupt || found.groups.len() >= acknowledged.min(2));
@@ -378,12 +387,12 @@ proptest! {
         bytes in prop::collection::vec(any::<u8>(), 0..20_000),
         offset in any::<u64>(),
         expect in any::<(u64, u64, Option<u32>)>(),
-        vouched in any::<u64>(),
+        taken_over_at in any::<Option<u64>>(),
     ) {
         let (number, position, previous_crc) = expect;
         let expect = Expect { number, position, previous_crc };
         for offset in [offset, offset % 20_000, 0] {
-            prop_assert!(scan(&bytes, STORE, SEQUENCE, offset, expect, vouched).groups.is_empty());
+            prop_assert!(scan(&bytes, STORE, SEQUENCE, offset, expect, taken_over_at).groups.is_empty());
         }
     }
 }
