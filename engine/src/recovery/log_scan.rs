@@ -127,7 +127,7 @@ impl<'a> LogScan<'a> {
 
     fn scan(&mut self, file: ReadFile) -> ScannedFile {
         let ReadFile { entry, bytes, .. } = file;
-        let next_start = self.read.iter().find_map(|later| later.start_position).unwrap_or(0);
+        let next_start = self.read.iter().find_map(|later| later.start_position);
         let continues = entry.sequence == self.cursor.sequence;
         let offset = if continues { self.cursor.offset } else { FIRST_OFFSET };
         let mut found = ScannedFile {
@@ -142,7 +142,7 @@ impl<'a> LogScan<'a> {
         found
     }
 
-    fn scan_from(&mut self, found: &mut ScannedFile, from: u64, next_start: u64) {
+    fn scan_from(&mut self, found: &mut ScannedFile, from: u64, next_start: Option<u64>) {
         let mut expect = Expect {
             number: self.cursor.group_number,
             position: self.cursor.position,
@@ -173,7 +173,7 @@ impl<'a> LogScan<'a> {
                 }
                 End::Corrupt { offset, resume: None } => {
                     found.damage.push(offset..found.bytes.len() as u64);
-                    expect.position = next_start;
+                    expect.position = next_start.unwrap_or(expect.position);
                     break offset;
                 }
             }
