@@ -1,6 +1,8 @@
 //! Making log files: from nothing or from one that is no longer needed.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -30,18 +32,22 @@ impl Preparation {
     /// Makes the file `sequence` of `bytes` bytes; it is durable under its name when this ends.
     /// `recycled` has the same size and loses its name.
     pub(super) async fn prepare(
-        self,
+        &self,
         sequence: u64,
         bytes: u64,
         recycled: Option<LogFileEntry>,
-    ) -> Result<LogFileEntry, DeviceError> {
+    ) -> Result<Prepared, DeviceError> {
         let path = self.directory.join(file_name(sequence));
         let temporary = path.with_extension("log.tmp");
-        let result = self.make(&temporary, &path, sequence, bytes, recycled).await;
-        if result.is_err() {
-            self.remove(&temporary).await;
+        match self.make(&temporary, &path, sequence, bytes, recycled).await {
+            Ok(unwritten) => {
+                Ok(Prepared { entry: LogFileEntry { sequence, path, bytes }, unwritten })
+            }
+            Err(error) => {
+                self.remove(&temporary).await;
+                Err(error)
+            }
         }
-        result.map(|()| LogFileEntry { sequence, path, bytes })
     }
 
     async fn make(
@@ -51,25 +57,24 @@ impl Preparation {
         sequence: u64,
         bytes: u64,
         recycled: Option<LogFileEntry>,
-    ) -> Result<(), DeviceError> {
+    ) -> Result<Option<Arc<dyn File>>, DeviceError> {
         let files = &self.device.files;
-        let header = self.header(sequence, bytes);
+        let is_recycled = recycled.is_some();
         let file = if let Some(old) = recycled {
             // What it holds was written once, which makes it fast, and is invalid under the new
             // sequence, which is part of every checksum.
             files.rename(&old.path, temporary).await?;
-            let file = files.open(temporary).await?;
-            file.write(0, vec![header]).await?;
-            file
+            files.open(temporary).await?
         } else {
             let file = files.create(temporary).await?;
-            file.write(0, vec![header]).await?;
-            write_zeros(&*file, PAGE_BYTES as u64, bytes).await?;
+            file.reserve(bytes).await?;
             file
         };
+        file.write(0, vec![self.header(sequence, bytes)]).await?;
         file.sync_data().await?;
         files.rename(temporary, path).await?;
-        files.sync_dir(&self.directory).await
+        files.sync_dir(&self.directory).await?;
+        Ok((!is_recycled).then_some(file))
     }
 
     fn header(&self, sequence: u64, bytes: u64) -> Bytes {
@@ -89,12 +94,35 @@ impl Preparation {
     }
 }
 
-async fn write_zeros(file: &dyn File, from: u64, to: u64) -> Result<(), DeviceError> {
+/// A log file that may be written.
+pub(super) struct Prepared {
+    pub(super) entry: LogFileEntry,
+    /// The same file when its blocks are reserved only: writes to it are slower until they have
+    /// been written once.
+    unwritten: Option<Arc<dyn File>>,
+}
+
+impl Prepared {
+    /// Writes zeros over blocks never written, until done or told to stop. The log may use the
+    /// file as soon as this has returned, however far it came.
+    pub(super) async fn fill(self, stop: &Cell<bool>) -> LogFileEntry {
+        if let Some(file) = &self.unwritten
+            && let Err(error) = write_zeros(&**file, self.entry.bytes, stop).await
+        {
+            tracing::warn!(%error, "a log file stays unwritten, which makes its first use slower");
+        }
+        self.entry
+    }
+}
+
+async fn write_zeros(file: &dyn File, bytes: u64, stop: &Cell<bool>) -> Result<(), DeviceError> {
     let zeros = Bytes::from(vec![0; ZERO_BYTES]);
-    let mut at = from;
-    while at < to {
-        let step = usize::try_from(to - at).unwrap_or(usize::MAX).min(ZERO_BYTES);
+    let mut at = PAGE_BYTES as u64;
+    while at < bytes && !stop.get() {
+        let step = usize::try_from(bytes - at).unwrap_or(usize::MAX).min(ZERO_BYTES);
         file.write(at, vec![zeros.slice(..step)]).await?;
+        // Little waits in the page cache, where it would stand in the way of direct writes.
+        file.sync_data().await?;
         at += step as u64;
     }
     Ok(())

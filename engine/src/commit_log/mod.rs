@@ -3,7 +3,9 @@
 //!
 //! Sequences rise strictly. A file gets its name only when it is whole: page header and zeros (or
 //! groups of an earlier use, which its new sequence makes invalid) to its end, synced. One spare
-//! file is prepared ahead. When a write fails its file is never written again: the group goes to
+//! file is prepared ahead: a recycled one, or a new one whose blocks are reserved at once and
+//! written with zeros for as long as nobody needs it, since a synced write to blocks written once
+//! is faster (measured: docs/measurements.md). When a write fails its file is never written again: the group goes to
 //! the next file, once; a second failure is final.
 
 mod files;
@@ -81,6 +83,13 @@ impl Current {
     }
 }
 
+/// The file after the current one.
+struct Spare {
+    /// Ends the filling with zeros.
+    stop: Rc<Cell<bool>>,
+    task: JoinHandle<Result<LogFileEntry, DeviceError>>,
+}
+
 /// The write end of the log. Bound to the log thread; one group is written at a time.
 pub(crate) struct CommitLog {
     log_device: Rc<dyn LogDevice>,
@@ -90,7 +99,7 @@ pub(crate) struct CommitLog {
     file_bytes: u64,
     free_max: usize,
     current: RefCell<Option<Rc<Current>>>,
-    spare: RefCell<Option<JoinHandle<Result<LogFileEntry, DeviceError>>>>,
+    spare: RefCell<Option<Spare>>,
     next_sequence: Cell<u64>,
     /// Files no group is added to any more; a manifest may still start its replay in them.
     retired: RefCell<Vec<LogFileEntry>>,
@@ -244,8 +253,11 @@ impl CommitLog {
             Some(entry) if entry.bytes >= needed => entry,
             too_small => {
                 self.free.borrow_mut().extend(too_small);
-                let task = self.prepare(usual.max(needed.next_multiple_of(PAGE_BYTES as u64)));
-                task.await?
+                let bytes = usual.max(needed.next_multiple_of(PAGE_BYTES as u64));
+                let (sequence, recycled) = self.next_file(bytes);
+                let prepared = self.preparation.prepare(sequence, bytes, recycled).await?;
+                // Only the small first file is worth waiting for.
+                prepared.fill(&Cell::new(bytes > FIRST_FILE_BYTES)).await
             }
         };
         let opened = self.log_device.open(entry.path.clone()).await;
@@ -260,32 +272,39 @@ impl CommitLog {
         let next = Rc::new(Current { entry, file, offset, is_poisoned: Cell::new(false) });
         let before = self.current.borrow_mut().replace(next);
         self.retired.borrow_mut().extend(before.map(|current| current.retire()));
-        *self.spare.borrow_mut() = Some(tokio::task::spawn_local(self.prepare(self.file_bytes)));
+        *self.spare.borrow_mut() = Some(self.start_spare());
         Ok(())
     }
 
+    fn start_spare(&self) -> Spare {
+        let (sequence, recycled) = self.next_file(self.file_bytes);
+        let (preparation, bytes) = (self.preparation.clone(), self.file_bytes);
+        let stop = Rc::new(Cell::new(false));
+        let told = Rc::clone(&stop);
+        let task = tokio::task::spawn_local(async move {
+            Ok(preparation.prepare(sequence, bytes, recycled).await?.fill(&told).await)
+        });
+        Spare { stop, task }
+    }
+
     async fn take_spare(&self) -> Option<LogFileEntry> {
-        let task = self.spare.borrow_mut().take()?;
-        match task.await {
-            Ok(Ok(entry)) => Some(entry),
-            Ok(Err(error)) => {
+        let spare = self.spare.borrow_mut().take()?;
+        spare.stop.set(true);
+        match spare.task.await.ok()? {
+            Ok(entry) => Some(entry),
+            Err(error) => {
                 tracing::warn!(%error, "the next log file could not be prepared ahead");
                 None
             }
-            Err(_) => None,
         }
     }
 
-    /// Prepares the file of the next sequence, from a free one of this size if there is one.
-    fn prepare(
-        &self,
-        bytes: u64,
-    ) -> impl Future<Output = Result<LogFileEntry, DeviceError>> + 'static {
+    /// Sequence of the next file, and a free file of this size if there is one.
+    fn next_file(&self, bytes: u64) -> (u64, Option<LogFileEntry>) {
         let sequence = self.next_sequence.replace(self.next_sequence.get() + 1);
         let mut free = self.free.borrow_mut();
         let recycled = free.iter().position(|entry| entry.bytes == bytes);
-        let recycled = recycled.map(|i| free.swap_remove(i));
-        self.preparation.clone().prepare(sequence, bytes, recycled)
+        (sequence, recycled.map(|i| free.swap_remove(i)))
     }
 
     /// No manifest starts its replay before the file `sequence` any more: older files are recycled

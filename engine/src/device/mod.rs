@@ -144,6 +144,14 @@ pub trait File: Send + Sync {
     fn read(&self, offset: u64, len: usize) -> BoxFuture<Result<Bytes, DeviceError>>;
     /// Writes all pieces one after the other from `offset`, growing the file as needed.
     fn write(&self, offset: u64, pieces: Vec<Bytes>) -> BoxFuture<Result<(), DeviceError>>;
+    /// Makes a new file `bytes` long, its space set aside where the file system can; it reads as
+    /// zeros.
+    fn reserve(&self, bytes: u64) -> BoxFuture<Result<(), DeviceError>> {
+        match bytes.checked_sub(1) {
+            Some(last) => self.write(last, vec![Bytes::from_static(&[0])]),
+            None => Box::pin(std::future::ready(Ok(()))),
+        }
+    }
     /// fdatasync.
     fn sync_data(&self) -> BoxFuture<Result<(), DeviceError>>;
     /// Maps the file read-only as it is now. Only for files that no longer change.

@@ -239,12 +239,24 @@ impl File for PosixFile {
         Box::pin(async move { write.await.map_err(|error| error.at(offset)) })
     }
 
+    fn reserve(&self, bytes: u64) -> BoxFuture<Result<(), DeviceError>> {
+        self.writing("reserve", move |file| reserve(file, bytes))
+    }
+
     fn sync_data(&self) -> BoxFuture<Result<(), DeviceError>> {
         self.writing("sync", fs::File::sync_data)
     }
 
     fn map(&self) -> BoxFuture<Result<Mapping, DeviceError>> {
         self.reading("map", Mapping::of)
+    }
+}
+
+/// Some file systems have no fallocate: there the space is taken as it is written.
+fn reserve(file: &fs::File, bytes: u64) -> io::Result<()> {
+    match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, bytes) {
+        Err(rustix::io::Errno::OPNOTSUPP) => file.set_len(bytes),
+        outcome => Ok(outcome?),
     }
 }
 
