@@ -3,6 +3,7 @@
 //!
 //! `KINELOG_WRITE_FIXTURES=1` writes missing files; an existing one is never replaced.
 
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 #![expect(clippy::disallowed_methods, reason = "fixtures are files of the repository")]
 
 use std::path::PathBuf;

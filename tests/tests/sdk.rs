@@ -1,4 +1,5 @@
 //! The official SDK for Rust against a real process: real rows through kills, limits and retries.
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 use std::collections::HashMap;
 
@@ -100,12 +101,11 @@ async fn through_kills(flags: &[&str]) {
             server.kill();
             server.start_again();
         }
-        let answer = match call.await.unwrap() {
-            Ok(answer) => answer,
-            Err(_) => {
-                let call = client.put_records().stream_name(STREAM).set_records(Some(entries));
-                call.send().await.unwrap()
-            }
+        let answer = if let Ok(answer) = call.await.unwrap() {
+            answer
+        } else {
+            let call = client.put_records().stream_name(STREAM).set_records(Some(entries));
+            call.send().await.unwrap()
         };
         assert_eq!(answer.failed_record_count, Some(0));
         for (place, result) in answer.records.into_iter().enumerate() {
@@ -154,8 +154,8 @@ fn check(
 async fn a_shard_refuses_what_aws_refuses_in_its_words() {
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start(BINARY, &directory.path().join("data"), &["--limits", "aws"]);
+    create(&server.client(50), 1).await;
     let client = server.client(1);
-    create(&client, 1).await;
     let row = ("key".to_owned(), vec![7; 100]);
     let mut refused = Vec::new();
     let mut accepted = 0;
@@ -184,8 +184,8 @@ async fn a_shard_refuses_what_aws_refuses_in_its_words() {
 async fn a_retrying_client_gets_everything_through_the_limits() {
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start(BINARY, &directory.path().join("data"), &["--limits", "aws"]);
-    create(&server.client(1), 1).await;
     let client = server.client(50);
+    create(&client, 1).await;
     let rows: Vec<_> = rows().into_iter().take(1500).collect();
     let mut lanes = Vec::new();
     for lane in rows.chunks(100) {
