@@ -86,7 +86,7 @@ impl Drop for Server {
 fn spawn(binary: &Path, directory: &Path, port: u16, flags: &[String]) -> (Child, u16) {
     let mut process = Command::new(binary)
         .arg("serve")
-        .args(["--listen", &format!("127.0.0.1:{port}")])
+        .args(["--listen", &format!("127.0.0.1:{port}"), "--admin-listen", "off"])
         .arg("--data-dir")
         .arg(directory)
         .args(flags)

@@ -234,7 +234,7 @@ impl Server {
         let directory = table.directory.join(format!("kinelog-bench-{:08x}", fastrand::u32(..)));
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let process = Command::new(&table.server)
-            .args(["serve", "--limits", "off", "--transition-ms", "1"])
+            .args(["serve", "--limits", "off", "--transition-ms", "1", "--admin-listen", "off"])
             .args(["--durability", &table.durability])
             .args(["--listen", &format!("127.0.0.1:{port}")])
             .arg("--data-dir")

@@ -75,6 +75,10 @@ metrics! {
     repaired_bits,
     /// Segments expired.
     expired_segments,
+    /// Microseconds a durable write of 4 KiB took at the start, 0 until known.
+    flush_micros,
+    /// Bytes of the log replayed by the last start.
+    replayed_bytes,
     /// Milliseconds the last start spent on recovery.
     recovery_ms,
 }

@@ -1,5 +1,7 @@
 //! `verify` on stores the engine wrote, sound and damaged.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod store_common;
 
 use std::path::{Path, PathBuf};

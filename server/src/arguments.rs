@@ -2,7 +2,7 @@
 //! the program is one sentence on standard error that says what to do, with exit code 2 for the
 //! command line and 1 for all else.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -11,21 +11,43 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use kinelog_engine::config::{Config, Durability};
 
-use crate::commands::LogDevice;
+use crate::commands::{Io, LogFormat};
+use crate::config_file;
 use crate::http::Bounds;
 use crate::kinesis::context;
-use crate::server::StreamToCreate;
+use crate::server::{AdminListen, StreamToCreate};
 use crate::throttle::Limits;
 use crate::{commands, http, limits, server};
 
-/// Runs the program by its command line and environment.
+const EXAMPLES: &str = "\
+Examples:
+  kinelog                                        serve on 127.0.0.1:4567, data in ./kinelog-data
+  kinelog --create-stream clicks:4 --limits off  with a stream of 4 shards, without limits
+  kinelog serve --config kinelog.toml            options from a file, such as limits = \"off\"
+  kinelog verify --data-dir ./kinelog-data       check every stored byte of a stopped store
+  kinelog inspect kinelog-data/segments/*.seg    print what a stored file holds
+
+Point an AWS SDK at it: AWS_ENDPOINT_URL_KINESIS=http://127.0.0.1:4567, any region, any key.
+Every option of `serve` is also a variable (KINELOG_DATA_DIR) and a key of the configuration file
+(data-dir); the command line counts most, then the variable, then the file.";
+
+/// Runs the program by its command line, environment and configuration file.
 pub fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let serve = Serve::augment_args(clap::Command::new("serve"));
+    let given = match config_file::with_file(std::env::args_os().collect(), &serve) {
+        Ok(given) => given,
+        Err(sentence) => {
+            eprintln!("kinelog: {sentence}");
+            return ExitCode::from(2);
+        }
+    };
+    let arguments = match Arguments::try_parse_from(given) {
         Ok(arguments) => arguments,
         Err(error) => return refuse(&error),
     };
     let result = match arguments.command {
         Some(Command::Verify(verify)) => commands::verify(&verify.data_dir),
+        Some(Command::Inspect(inspect)) => commands::inspect(&inspect.file),
         Some(Command::Serve(serve)) => run(&serve),
         None => run(&arguments.serve),
     };
@@ -44,7 +66,8 @@ fn run(serve: &Serve) -> Result<ExitCode, String> {
         );
         return Ok(ExitCode::from(2));
     }
-    commands::serve(&serve.engine(), serve.log_device, serve.server())
+    commands::start_log(serve.log_format);
+    commands::serve(&serve.engine(), serve.io, serve.server())
 }
 
 /// Prints what was asked for, or the first paragraph of what is wrong as one sentence.
@@ -66,7 +89,13 @@ fn first_paragraph(text: &str) -> String {
 
 /// A durable stream store that speaks the Amazon Kinesis Data Streams API.
 #[derive(Debug, Parser)]
-#[command(name = "kinelog", version, args_conflicts_with_subcommands = true)]
+#[command(
+    name = "kinelog",
+    version,
+    args_conflicts_with_subcommands = true,
+    args_override_self = true,
+    after_help = EXAMPLES
+)]
 struct Arguments {
     #[command(flatten)]
     serve: Serve,
@@ -78,6 +107,8 @@ struct Arguments {
 enum Command {
     /// Serves streams; the same as no command
     Serve(Box<Serve>),
+    /// Prints what a stored file holds: a segment, a log file, a manifest or a catalogue journal
+    Inspect(Inspect),
     /// Checks every stored byte of a data directory that no server has open, and changes nothing
     Verify(Verify),
 }
@@ -90,6 +121,13 @@ struct Verify {
     data_dir: PathBuf,
 }
 
+/// Options of `kinelog inspect`.
+#[derive(Args, Debug)]
+struct Inspect {
+    /// The file; one of a running store may be read as well
+    file: PathBuf,
+}
+
 /// Options of `kinelog serve`.
 #[derive(Args, Debug)]
 struct Serve {
@@ -99,6 +137,15 @@ struct Serve {
     /// Listen on other addresses than loopback, though no signature is verified yet
     #[arg(long, env = "KINELOG_ALLOW_REMOTE", value_parser = FalseyValueParser::new())]
     allow_remote: bool,
+    /// Address of `/health` and `/metrics`, or `off`; without it 127.0.0.1:4568, or any free port
+    #[arg(long, env = "KINELOG_ADMIN_LISTEN", value_parser = admin_listen)]
+    admin_listen: Option<AdminListen>,
+    /// TOML file with any of these options as keys
+    #[arg(long, env = "KINELOG_CONFIG")]
+    config: Option<PathBuf>,
+    /// Form of the log lines on standard error
+    #[arg(long, env = "KINELOG_LOG_FORMAT", value_enum, default_value = "text")]
+    pub(crate) log_format: LogFormat,
     /// Directory that holds everything; one process at a time may have it open
     #[arg(long, env = "KINELOG_DATA_DIR", default_value = "./kinelog-data")]
     data_dir: PathBuf,
@@ -106,8 +153,8 @@ struct Serve {
     #[arg(long, env = "KINELOG_DURABILITY", value_enum, default_value = "fsync")]
     durability: DurabilityName,
     /// How the log is written: by a ring where the kernel allows it, or as told
-    #[arg(long, env = "KINELOG_LOG_DEVICE", value_enum, default_value = "auto")]
-    log_device: LogDevice,
+    #[arg(long, env = "KINELOG_IO", value_enum, default_value = "auto")]
+    io: Io,
     /// Limits on streams and shards: `aws`, `off`, or a factor on them such as 4
     #[arg(long, env = "KINELOG_LIMITS", default_value = "aws")]
     limits: Limits,
@@ -118,14 +165,14 @@ struct Serve {
     #[arg(long, env = "KINELOG_REGION", default_value = "us-east-1")]
     region: String,
     /// Account in ARNs, 12 digits; an access key of 12 digits is an account of its own
-    #[arg(long, env = "KINELOG_ACCOUNT", default_value = "000000000000", value_parser = account)]
-    account: String,
+    #[arg(long, env = "KINELOG_ACCOUNT_ID", default_value = "000000000000", value_parser = account)]
+    account_id: String,
     /// Time a stream spends in CREATING, UPDATING and DELETING, in milliseconds
     #[arg(long, env = "KINELOG_TRANSITION_MS", default_value_t = 500)]
     transition_ms: u64,
     /// Threads that serve HTTP; without it one for each core
-    #[arg(long, env = "KINELOG_HTTP_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    http_threads: Option<u16>,
+    #[arg(long, env = "KINELOG_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
     /// Connections that may be open at once
     #[arg(long, env = "KINELOG_CONNECTIONS_MAX", default_value_t = limits::CONNECTIONS_MAX)]
     connections_max: usize,
@@ -161,7 +208,7 @@ impl Serve {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let http = http::Settings {
             listen: self.listen,
-            threads: self.http_threads.map_or_else(cores, usize::from),
+            threads: self.threads.map_or_else(cores, usize::from),
             clock_skew_seconds: self.clock_skew_seconds,
             stop_grace: limits::STOP_GRACE,
             bounds: Bounds {
@@ -171,7 +218,7 @@ impl Serve {
             },
         };
         let kinesis = context::Settings {
-            account: self.account.clone(),
+            account: self.account_id.clone(),
             transition_ms: self.transition_ms,
             limits: self.limits,
             shard_quota: None,
@@ -182,6 +229,7 @@ impl Serve {
             durability: self.durability(),
             streams: self.create_stream.clone(),
             region: self.region.clone(),
+            admin: self.admin_listen.unwrap_or(DEFAULT_ADMIN),
         }
     }
 
@@ -191,6 +239,18 @@ impl Serve {
             DurabilityName::None => Durability::None,
         }
     }
+}
+
+/// Where operators ask unless told otherwise.
+const DEFAULT_ADMIN: AdminListen =
+    AdminListen::Preferably(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4568));
+
+fn admin_listen(text: &str) -> Result<AdminListen, &'static str> {
+    if text == "off" {
+        return Ok(AdminListen::Off);
+    }
+    let address = text.parse().map_err(|_| "an address such as 127.0.0.1:4568, or `off`")?;
+    Ok(AdminListen::At(address))
 }
 
 fn account(text: &str) -> Result<String, &'static str> {
@@ -247,11 +307,11 @@ mod tests {
     #[test]
     fn bad_values_are_told_in_one_sentence() {
         for (arguments, words) in [
-            (["kinelog", "--account", "12"], "12 digits"),
+            (["kinelog", "--account-id", "12"], "12 digits"),
             (["kinelog", "--durability", "maybe"], "[possible values: fsync, none]"),
             (["kinelog", "--limits", "some"], "limits are `aws`, `off`, or a factor"),
             (["kinelog", "--create-stream", "a:0"], "whole number from 1"),
-            (["kinelog", "--http-threads", "0"], "1..=1024"),
+            (["kinelog", "--threads", "0"], "1..=1024"),
             (["kinelog", "--nonsense", "0"], "--nonsense"),
             (["kinelog", "serve", "--listen"], "--listen"),
         ] {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use kinelog_engine::Engine;
 use kinelog_engine::config::Config;
 use kinelog_engine::device::clock::{SystemClock, SystemEntropy};
-use kinelog_engine::device::posix::{HELPER_THREADS, PosixFiles, PosixLog};
+use kinelog_engine::device::posix::{self, HELPER_THREADS, PosixFiles, PosixLog};
 use kinelog_engine::device::uring::UringLog;
 use kinelog_engine::device::{Device, LogRuntime};
 use kinelog_engine::error::OpenError;
@@ -22,12 +22,11 @@ pub(crate) type Sentence = String;
 
 /// How the log is to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum LogDevice {
+pub(crate) enum Io {
     /// By a ring where the kernel allows it, else by threads.
     Auto,
     /// By a ring.
-    #[value(name = "io_uring")]
-    IoUring,
+    Uring,
     /// By threads.
     Posix,
 }
@@ -35,21 +34,24 @@ pub(crate) enum LogDevice {
 /// Serves until SIGTERM or SIGINT.
 pub(crate) fn serve(
     store: &Config,
-    log_device: LogDevice,
+    io: Io,
     settings: server::Settings,
 ) -> Result<ExitCode, Sentence> {
-    start_log();
     raise_descriptor_limit();
     let runtime = runtime()?;
     runtime.block_on(async {
         let mut stop = StopSignals::listen()?;
-        let device = device(log_device, &store.directory)?;
+        let device = device(io, &store.directory)?;
         let opened = Engine::open(store.clone(), device).await;
         let engine = opened.map_err(|error| sentence(&error, &store.directory))?;
         report_open(store, &settings, &engine);
         let started = server::start(settings, engine.clone()).await;
         let running = started.map_err(|error| error.to_string())?;
         tracing::info!("listening on {}", running.address());
+        if let Some(address) = running.admin_address() {
+            tracing::info!("health and metrics on {address}");
+        }
+        measure_flush(store, &engine);
         let reason = stop.received().await;
         tracing::info!(reason, "stopping");
         // Off this thread: tasks of the store in this runtime may be what a request waits for.
@@ -65,7 +67,7 @@ pub(crate) fn serve(
 /// Verifies a data directory and prints what was found.
 pub(crate) fn verify(directory: &Path) -> Result<ExitCode, Sentence> {
     let report = runtime()?.block_on(async {
-        let device = device(LogDevice::Posix, directory)?;
+        let device = device(Io::Posix, directory)?;
         let report = kinelog_engine::recovery::verify::verify(&device, directory).await;
         report.map_err(|error| sentence(&error, directory))
     })?;
@@ -116,7 +118,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, Sentence> {
 }
 
 /// The real device, with the log written as asked for.
-fn device(choice: LogDevice, directory: &Path) -> Result<Device, Sentence> {
+fn device(choice: Io, directory: &Path) -> Result<Device, Sentence> {
     let files = PosixFiles::new(HELPER_THREADS).map_err(|error| error.to_string())?;
     Ok(Device {
         files: Arc::new(files),
@@ -126,38 +128,80 @@ fn device(choice: LogDevice, directory: &Path) -> Result<Device, Sentence> {
     })
 }
 
-fn log_runtime(choice: LogDevice, directory: &Path) -> Result<Arc<dyn LogRuntime>, Sentence> {
-    if choice == LogDevice::Posix {
+fn log_runtime(choice: Io, directory: &Path) -> Result<Arc<dyn LogRuntime>, Sentence> {
+    if choice == Io::Posix {
         return Ok(Arc::new(PosixLog));
     }
     match UringLog::probe(directory) {
         Ok(ring) => Ok(Arc::new(ring)),
-        Err(error) if choice == LogDevice::Auto => {
+        Err(error) if choice == Io::Auto => {
             tracing::info!(%error, "io_uring cannot be used, the log is written by threads");
             Ok(Arc::new(PosixLog))
         }
-        Err(error) => {
-            Err(format!("io_uring cannot be used: {error}; use --log-device auto or posix"))
-        }
+        Err(error) => Err(format!("io_uring cannot be used: {error}; use --io auto or posix")),
     }
 }
 
 fn report_open(store: &Config, settings: &server::Settings, engine: &Engine) {
+    let streams = engine.all_streams();
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         data_dir = %store.directory.display(),
         durability = server::durability_name(settings.durability),
-        log_device = engine.log_device(),
+        io = engine.log_device(),
         limits = %settings.kinesis.limits,
         recovery_ms = engine.metrics().recovery_ms.get(),
-        streams = engine.all_streams().len(),
+        replayed_bytes = engine.metrics().replayed_bytes.get(),
+        streams = streams.len(),
+        shards = streams.iter().map(|stream| stream.shards.len()).sum::<usize>(),
         "store open",
     );
 }
 
+/// Form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
 /// Log lines go to standard error; output of commands alone to standard output.
-fn start_log() {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).init();
+pub(crate) fn start_log(format: LogFormat) {
+    let lines = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false);
+    match format {
+        LogFormat::Text => lines.init(),
+        LogFormat::Json => lines.json().init(),
+    }
+}
+
+/// Measures the device beside the server's first requests, which do not wait for it.
+fn measure_flush(store: &Config, engine: &Engine) {
+    let (directory, engine) = (store.directory.clone(), engine.clone());
+    tokio::task::spawn_blocking(move || match posix::measure_flush(&directory) {
+        Ok(flush) => {
+            let micros = u64::try_from(flush.as_micros()).unwrap_or(u64::MAX);
+            engine.metrics().flush_micros.set(micros);
+            tracing::info!("a durable write of 4 KiB takes {micros} us on this device");
+        }
+        Err(error) => tracing::warn!(%error, "the flush time of the device is unknown"),
+    });
+}
+
+/// Prints what a stored file holds.
+pub(crate) fn inspect(path: &Path) -> Result<ExitCode, Sentence> {
+    runtime()?.block_on(async {
+        let device = device(Io::Posix, path)?;
+        let unreadable =
+            |error| format!("{} cannot be read: {error}; check its name", path.display());
+        let file = device.files.open_read(path).await.map_err(unreadable)?;
+        let bytes = file.bytes().await.map_err(unreadable)?;
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        let bytes = file.read(0, bytes).await.map_err(unreadable)?;
+        kinelog_engine::recovery::inspect::inspect(&bytes, &mut |line| print(&(line + "\n")));
+        Ok(ExitCode::SUCCESS)
+    })
 }
 
 /// Connections and segments take descriptors; the soft limit is often 1024.

@@ -2,11 +2,13 @@
 //!
 //! Layers, lowest first; a module imports from the ones above it in this list only:
 //! `limits`, `aws` (protocol pieces), `metrics`, `throttle`, `seal`, `shard_iterator`, `kinesis` (one
-//! file an operation), `http`, `server` (assembly), `commands` and `arguments` (the binary).
+//! file an operation), `http`, `server` (assembly), `commands`, `config_file` and
+//! `arguments` (the binary).
 
 pub mod arguments;
 pub mod aws;
 mod commands;
+mod config_file;
 pub mod http;
 pub mod kinesis;
 pub mod limits;

@@ -265,3 +265,8 @@ pub const BODY_NUMBER_DIGITS_MAX: usize = 40;
 
 /// Most entries of one `ValidationException` message. Observed of the service.
 pub const VIOLATIONS_MAX: usize = 10;
+
+/// Connections of operators open at once; further ones wait.
+///
+/// Reason: a few scrapers and checks; they must never take what the service's clients need.
+pub const ADMIN_CONNECTIONS_MAX: usize = 64;

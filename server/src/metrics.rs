@@ -88,9 +88,22 @@ impl Metrics {
         self.response_bytes.inc_by(bytes as u64);
     }
 
-    /// Everything as text, and each of `gauges` as `kinelog_engine_<name>`.
-    pub fn render(&self, gauges: &[(&'static str, u64)]) -> String {
+    /// Everything as text, each of `gauges` as `kinelog_engine_<name>`, and `labels` on
+    /// `kinelog_info`.
+    pub fn render(
+        &self,
+        gauges: &[(&'static str, u64)],
+        labels: &[(&'static str, String)],
+    ) -> String {
         let mut families = self.registry.gather();
+        let info = labels.iter().fold(
+            Opts::new("kinelog_info", "What this server is; always 1."),
+            |info, (name, value)| info.const_label(*name, value),
+        );
+        if let Ok(info) = IntGauge::with_opts(info) {
+            info.set(1);
+            families.extend(info.collect());
+        }
         for (name, value) in gauges {
             let help = "Counter or gauge of the store.";
             if let Ok(gauge) = IntGauge::new(format!("kinelog_engine_{name}"), help) {
@@ -133,13 +146,14 @@ mod tests {
         let metrics = Metrics::new();
         metrics.answered("PutRecord", StatusCode::OK, 0.002, 10);
         metrics.answered("PutRecord", StatusCode::OK, 0.002, 5);
-        let text = metrics.render(&[("groups", 7)]);
+        let text = metrics.render(&[("groups", 7)], &[("io", "posix".to_owned())]);
         for line in [
             r#"kinelog_requests_total{operation="PutRecord",status="200"} 2"#,
             "kinelog_response_bytes_total 15",
             r#"kinelog_request_seconds_bucket{operation="PutRecord",le="0.0025"} 2"#,
             r#"kinelog_request_seconds_bucket{operation="PutRecord",le="0.001"} 0"#,
             "kinelog_engine_groups 7",
+            r#"kinelog_info{io="posix"} 1"#,
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in {text}");
         }

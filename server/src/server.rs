@@ -12,7 +12,7 @@ use crate::aws::Encoding;
 use crate::aws::exception::Exception;
 use crate::aws::sigv4::Principal;
 use crate::aws::value::Value;
-use crate::http::{self, Api, Health, Running, Status};
+use crate::http::{self, Admin, Api, Health, Running, Status};
 use crate::kinesis::context::{self, Context};
 use crate::kinesis::{self, Operation};
 use crate::metrics::Metrics;
@@ -30,6 +30,44 @@ pub struct Settings {
     pub streams: Vec<StreamToCreate>,
     /// Region of these streams.
     pub region: String,
+    /// Address of health and metrics.
+    pub admin: AdminListen,
+}
+
+/// Where health and metrics are answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdminListen {
+    /// Nowhere.
+    Off,
+    /// Here; port 0 picks a free one.
+    At(SocketAddr),
+    /// Here, or at any free port of the same address when it is taken.
+    Preferably(SocketAddr),
+}
+
+/// A server that runs: the service, and what operators ask. Dropping it stops both.
+#[derive(Debug)]
+pub struct Server {
+    service: Running,
+    admin: Option<Admin>,
+}
+
+impl Server {
+    /// Where the service listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.service.address()
+    }
+
+    /// Where health and metrics are answered.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(Admin::address)
+    }
+
+    /// Stops accepting, lets requests in flight finish within their grace, and returns once all
+    /// threads have ended. Blocks.
+    pub fn stop(self) {
+        self.service.stop();
+    }
 }
 
 /// A stream to create at the start.
@@ -52,6 +90,14 @@ pub enum StartError {
         /// The service's answer.
         reason: Exception,
     },
+    /// The admin address cannot be bound, or the system refuses a thread.
+    #[error("cannot answer operators on {address} ({reason}); choose another --admin-listen")]
+    Admin {
+        /// The address.
+        address: SocketAddr,
+        /// The system's answer.
+        reason: io::Error,
+    },
     /// The address cannot be bound, or the system refuses a thread.
     #[error("cannot serve on {address} ({reason}); choose another address by --listen")]
     Listen {
@@ -68,8 +114,8 @@ pub enum StartError {
 /// # Errors
 ///
 /// See `StartError`; nothing serves then.
-pub async fn start(settings: Settings, engine: Engine) -> Result<Running, StartError> {
-    let Settings { http, kinesis, durability, streams, region } = settings;
+pub async fn start(settings: Settings, engine: Engine) -> Result<Server, StartError> {
+    let Settings { http, kinesis, durability, streams, region, admin } = settings;
     let context = Context::new(engine, kinesis);
     kinesis::resume_transitions(&context);
     for StreamToCreate { name, shards } in streams {
@@ -78,8 +124,27 @@ pub async fn start(settings: Settings, engine: Engine) -> Result<Running, StartE
         }
     }
     let api = Arc::new(Kinesis { context, durability });
-    http::start(&http, &api, &Arc::new(Metrics::new()))
-        .map_err(|reason| StartError::Listen { address: http.listen, reason })
+    let metrics = Arc::new(Metrics::new());
+    let service = http::start(&http, &api, &metrics)
+        .map_err(|reason| StartError::Listen { address: http.listen, reason })?;
+    Ok(Server { service, admin: start_admin(admin, &api, &metrics)? })
+}
+
+fn start_admin(
+    listen: AdminListen,
+    api: &Arc<Kinesis>,
+    metrics: &Arc<Metrics>,
+) -> Result<Option<Admin>, StartError> {
+    let start = |address| Admin::start(address, Arc::clone(api), Arc::clone(metrics));
+    let (address, started) = match listen {
+        AdminListen::Off => return Ok(None),
+        AdminListen::At(address) => (address, start(address)),
+        AdminListen::Preferably(address) => {
+            let any = SocketAddr::new(address.ip(), 0);
+            (address, start(address).or_else(|_| start(any)))
+        }
+    };
+    started.map(Some).map_err(|reason| StartError::Admin { address, reason })
 }
 
 /// The name of a mode, as on the command line.
@@ -133,7 +198,8 @@ impl Api for Kinesis {
             version: env!("CARGO_PKG_VERSION"),
             status,
             durability: durability_name(self.durability),
-            log_device: engine.log_device(),
+            io: engine.log_device(),
+            flush_micros: Some(engine.metrics().flush_micros.get()).filter(|micros| *micros > 0),
             stopped,
             disk_full,
             limits: self.context.settings().limits.to_string(),
@@ -144,5 +210,14 @@ impl Api for Kinesis {
         let mut gauges = self.context.engine.metrics().values();
         gauges.extend(self.context.refused());
         gauges
+    }
+
+    fn labels(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("version", env!("CARGO_PKG_VERSION").to_owned()),
+            ("durability", durability_name(self.durability).to_owned()),
+            ("io", self.context.engine.log_device().to_owned()),
+            ("limits", self.context.settings().limits.to_string()),
+        ]
     }
 }

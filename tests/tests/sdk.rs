@@ -81,7 +81,7 @@ async fn acknowledged_rows_survive_kills_once_in_order_and_unaltered() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn acknowledged_rows_survive_kills_without_io_uring() {
-    through_kills(&["--limits", "off", "--log-device", "posix"]).await;
+    through_kills(&["--limits", "off", "--io", "posix"]).await;
 }
 
 async fn through_kills(flags: &[&str]) {

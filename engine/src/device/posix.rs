@@ -14,13 +14,17 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::aligned::GroupBuffer;
+use super::clock::SystemEntropy;
 use super::helpers::Helpers;
 use super::mapping::Mapping;
-use super::{BoxFuture, DirEntry, File, Files};
+use super::{BoxFuture, DirEntry, Entropy, File, Files};
 use crate::error::DeviceError;
+use crate::limits::PAGE_BYTES;
 pub use log::PosixLog;
 pub(super) use log::run_local;
 use write::write_pieces;
@@ -266,6 +270,35 @@ fn start_writeback(file: &fs::File, offset: u64, bytes: u64) {
         let advice = rustix::fs::Advice::DontNeed;
         rustix::fs::fadvise(file, offset, Some(length), advice).ok();
     }
+}
+
+/// Median time of a few durable direct writes of 4 KiB to a file in `directory`, one after the
+/// other, into blocks written before. Leaves no file. Blocks.
+///
+/// # Errors
+///
+/// What the system refused.
+pub fn measure_flush(directory: &Path) -> Result<Duration, DeviceError> {
+    const ROUNDS: u32 = 9;
+    let path = directory.join(format!(".kinelog-probe-{:016x}", SystemEntropy.next_u64()));
+    let measure = || -> io::Result<Duration> {
+        let page = GroupBuffer::zeroed(PAGE_BYTES).freeze();
+        fs::write(&path, &page)?;
+        let opened = open_direct(&path);
+        fs::remove_file(&path)?;
+        let file = opened?;
+        let mut times = Vec::new();
+        for _ in 0..=ROUNDS {
+            let start = Instant::now();
+            let slices = [io::IoSlice::new(&page)];
+            rustix::io::pwritev2(&file, &slices, 0, rustix::io::ReadWriteFlags::DSYNC)?;
+            times.push(start.elapsed());
+        }
+        times.remove(0); // The first one also makes the file itself durable.
+        times.sort();
+        Ok(times[times.len() / 2])
+    };
+    measure().map_err(|error| DeviceError::new("measure a flush in", directory, &error))
 }
 
 /// Some file systems have no fallocate: there the space is taken as it is written.

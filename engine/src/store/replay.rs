@@ -152,6 +152,7 @@ fn publish(log: &LogThread, prefix: &Prefix, batch: Batch, listed: &ListedSegmen
     let file = listed.get(&prefix.segment);
     let named = file.map_or(base(&batch), |file| file.base);
     let frame = batch.bytes().len() as u64;
+    log.shared.metrics.replayed_bytes.add(frame);
     let (segment, offset, arrival) = (prefix.segment, prefix.offset, batch.last_arrival());
     let open = writer.occupy(segment, named, offset, frame, arrival);
     if let Some(file) = file {

@@ -39,6 +39,10 @@ pub trait Api: Send + Sync + 'static {
 
     /// Name and current value of each gauge of the store.
     fn gauges(&self) -> Vec<(&'static str, u64)>;
+
+    /// What does not change while the server runs: name and value of each label of
+    /// `kinelog_info`.
+    fn labels(&self) -> Vec<(&'static str, String)>;
 }
 
 /// How the server is; answered as JSON.
@@ -51,7 +55,9 @@ pub struct Health {
     /// What an acknowledgement means: `fsync` or `none`.
     pub durability: &'static str,
     /// How the log is written: `io_uring`, `posix` or `simulated`.
-    pub log_device: &'static str,
+    pub io: &'static str,
+    /// Time a durable write of 4 KiB took at the start, in microseconds, once it is known.
+    pub flush_micros: Option<u64>,
     /// Why writes have stopped, if they have.
     pub stopped: Option<String>,
     /// True while writes are refused for lack of space.

@@ -24,6 +24,7 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
+pub use admin::Admin;
 pub use api::{Api, Health, Status};
 pub use body::{ResponseBody, Rope};
 pub use bounds::Bounds;

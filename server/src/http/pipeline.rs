@@ -15,10 +15,10 @@ use super::answer::{self, Answer};
 use super::api::Api;
 use super::body::ResponseBody;
 use super::bounds::Bounds;
+use super::cors;
 use super::media::Media;
 use super::request_body::{self, Budget, Refusal};
 use super::worker::Settings;
-use super::{admin, cors};
 use crate::aws::Encoding;
 use crate::aws::exception::{Exception, Kind};
 use crate::aws::sigv4::{self, Principal};
@@ -55,9 +55,6 @@ pub(super) async fn answer<A: Api>(
 ) -> Response<ResponseBody> {
     let started = Instant::now();
     let (head, body) = request.into_parts();
-    if let Some(response) = admin::answer(front, &head) {
-        return response;
-    }
     let media = Media::of(&head.headers);
     let operation = target(&head).and_then(|target| front.api.find(target));
     let response = match collect(front, &head, media, body).await {

@@ -202,7 +202,7 @@ def main():
         server.stop()
     print(
         f"flights: {len(rows)} rows acknowledged in {written:.1f} s through {writer.kills} kills"
-        f" ({server.health.get('log_device')}), {writer.unanswered} calls without an answer left"
+        f" ({server.health['io']}), {writer.unanswered} calls without an answer left"
         f" {by_json} further records; JSON and CBOR agree"
     )
 

@@ -23,6 +23,7 @@ class Kinelog:
         self.directory = directory
         self.flags = flags
         self.port = free_port()
+        self.admin_port = free_port()
         self.endpoint = f"http://127.0.0.1:{self.port}"
         self.process = None
         self.log = open(os.path.join(directory, "..", "server.log"), "ab")
@@ -34,6 +35,8 @@ class Kinelog:
                 "serve",
                 "--listen",
                 f"127.0.0.1:{self.port}",
+                "--admin-listen",
+                f"127.0.0.1:{self.admin_port}",
                 "--data-dir",
                 self.directory,
                 *self.flags,
@@ -48,7 +51,8 @@ class Kinelog:
             if self.process.poll() is not None:
                 raise RuntimeError(f"the server ended with status {self.process.returncode}")
             try:
-                with urllib.request.urlopen(self.endpoint + "/_kinelog/health", timeout=5) as answer:
+                health = f"http://127.0.0.1:{self.admin_port}/health"
+                with urllib.request.urlopen(health, timeout=5) as answer:
                     self.health = json.load(answer)
                     return
             except OSError:

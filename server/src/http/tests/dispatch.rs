@@ -196,29 +196,10 @@ fn panic_answers_500_is_counted_and_leaves_the_worker_alive() {
 }
 
 #[test]
-fn operators_get_health_and_metrics() {
+fn pages_of_operators_are_not_on_the_service_port() {
     let server = Server::start();
-    server.post(JSON, "Fake.Echo", "{}");
-    let health = server.send("GET /_kinelog/health HTTP/1.1\r\nHost: a\r\n\r\n");
-    health.assert(
-        200,
-        Some("application/json"),
-        concat!(
-            r#"{"version":"0","status":"ok","durability":"none","log_device":"simulated","#,
-            r#""stopped":null,"disk_full":false,"limits":"aws"}"#,
-        ),
-    );
-    let metrics = server.send("GET /_kinelog/metrics HTTP/1.1\r\nHost: a\r\n\r\n");
-    assert_eq!(metrics.status(), 200);
-    let counted = r#"kinelog_requests_total{operation="Echo",status="200"} 1"#;
-    assert!(metrics.text().contains(counted), "{}", metrics.text());
-    assert!(metrics.text().contains("kinelog_engine_groups 7\n"));
-}
-
-#[test]
-fn pages_of_operators_are_there_by_get_only() {
-    let server = Server::start();
-    let reply = server.send("POST /_kinelog/health HTTP/1.1\r\nContent-Length: 0\r\n\r\n");
-    reply.assert(400, Some(CBOR), cbor_error("UnknownOperationException"));
-    server.send("GET /_kinelog HTTP/1.1\r\nHost: a\r\n\r\n").assert(403, None, DENIED);
+    for path in ["/health", "/metrics", "/_kinelog/health"] {
+        let head = format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+        server.send(head).assert(403, None, DENIED);
+    }
 }

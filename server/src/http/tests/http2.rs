@@ -129,13 +129,3 @@ async fn idle_connection_is_told_to_go() {
         tokio::task::yield_now().await;
     }
 }
-
-#[tokio::test]
-async fn pages_of_operators_are_there_too() {
-    let server = Server::start();
-    let mut sender = connect(&server).await;
-    let request = Request::get("http://localhost/_kinelog/health").body(Full::default()).unwrap();
-    let reply = send(&mut sender, request).await;
-    assert_eq!(reply.head.status, StatusCode::OK);
-    assert!(reply.body.starts_with(b"{\"version\""));
-}

@@ -72,7 +72,8 @@ impl Api for Fake {
             version: "0",
             status: Status::Ok,
             durability: "none",
-            log_device: "simulated",
+            io: "simulated",
+            flush_micros: None,
             stopped: None,
             disk_full: false,
             limits: "aws".to_owned(),
@@ -81,6 +82,10 @@ impl Api for Fake {
 
     fn gauges(&self) -> Vec<(&'static str, u64)> {
         vec![("groups", 7)]
+    }
+
+    fn labels(&self) -> Vec<(&'static str, String)> {
+        vec![("io", "simulated".to_owned())]
     }
 }
 
@@ -207,10 +212,6 @@ impl Reply {
     fn header(&self, name: &str) -> Option<&str> {
         let lines = self.head.lines().skip(1).filter_map(|line| line.split_once(": "));
         lines.filter(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value).next()
-    }
-
-    fn text(&self) -> &str {
-        std::str::from_utf8(&self.body).unwrap()
     }
 
     #[track_caller]
