@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::append::Append;
 use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::device::{BoxFuture, Device};
@@ -12,8 +13,8 @@ use crate::shard::ShardLog;
 use crate::shard::reader::Reader;
 use crate::store::{LogHandle, Maintenance};
 use crate::types::{
-    Append, AppendedRun, Durable, NewStream, Ordinal, ReadLimit, ReadResult, Reshard, Shard,
-    ShardEnd, ShardIndex, ShardUid, StoreId, Stream, StreamChange, StreamId, StreamKey, Timestamp,
+    AppendedRun, Durable, NewStream, Ordinal, ReadLimit, ReadResult, Reshard, Shard, ShardEnd,
+    ShardIndex, ShardUid, StoreId, Stream, StreamChange, StreamId, StreamKey, Timestamp,
 };
 
 /// An open store. Cheap to clone; the last clone dropped without `close` ends the log thread as a

@@ -4,9 +4,10 @@
 //! [`Engine`] only: append, read, follow, metadata changes and retention.
 //!
 //! Layers, lowest first; a module imports from the ones above it in this list only:
-//! `limits`, `config`, `types`, `error`, `metrics`, `device`, `format`, `recovery::floor`,
+//! `limits`, `config`, `types`, `error`, `metrics`, `device`, `format`, `append`, `recovery::floor`,
 //! `segment`, `catalog`, `shard`, `commit_log`, `recovery`, `store`, and this file.
 
+pub mod append;
 pub mod catalog;
 pub mod commit_log;
 pub mod config;

@@ -21,12 +21,18 @@ pub const PARTITION_KEY_BYTES_MAX: usize = 1024;
 pub const APPEND_RECORDS_MAX: usize = 10_000;
 
 /// Largest stored batch, in bytes. One append is at most about 11 MiB; a group adds others to it.
+///
+/// Reason: far above any real batch, far below what would hurt to allocate.
 pub const BATCH_BYTES_MAX: usize = 64 << 20;
 
 /// Largest group, in bytes.
+///
+/// Reason: a group of the usual 8 MiB and one largest append fit many times over.
 pub const GROUP_BYTES_MAX: usize = 128 << 20;
 
 /// Most batches in one group.
+///
+/// Reason: more shards than one group can touch; bounds what a damaged head may claim.
 pub const GROUP_ENTRIES_MAX: usize = 65_536;
 
 /// Distance between index entries of a segment, in bytes.

@@ -11,13 +11,16 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use kinelog_engine::config::{Config, Durability};
 
+use crate::commands;
 use crate::commands::{Io, LogFormat};
 use crate::config_file;
+use crate::http;
 use crate::http::Bounds;
 use crate::kinesis::context;
+use crate::limits;
+use crate::server;
 use crate::server::{AdminListen, StreamToCreate};
 use crate::throttle::Limits;
-use crate::{commands, http, limits, server};
 
 const EXAMPLES: &str = "\
 Examples:

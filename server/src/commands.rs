@@ -15,7 +15,8 @@ use kinelog_engine::error::OpenError;
 use kinelog_engine::recovery::verify::{Finding, Report};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::{limits, server};
+use crate::limits;
+use crate::server;
 
 /// Why a command failed, as one sentence that says what to do.
 pub(crate) type Sentence = String;

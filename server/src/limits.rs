@@ -123,6 +123,8 @@ pub const ON_DEMAND_STREAMS_MAX: usize = 50;
 /// Source: Kinesis Data Streams API Reference, `AddTagsToStream`.
 pub const TAGS_MAX: usize = 50;
 /// Shards of an account and region when the service's quotas are lifted: our own bound.
+///
+/// Reason: a bound of our own; no real client comes near it.
 pub const SHARDS_MAX: u32 = 100_000;
 
 /// Open shards an account may have in `region`.
@@ -254,16 +256,24 @@ pub const STOP_GRACE: Duration = Duration::from_secs(5);
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Deepest nesting of lists and maps in a body. Own bound: no input of the API nests deeper than 5.
+///
+/// Reason: a bound of our own; no real client comes near it.
 pub const BODY_DEPTH_MAX: usize = 32;
 
 /// Most values (scalars, lists and maps) in one body. Own bound on memory per request, since a value
 /// takes more room parsed than written; the largest legal `PutRecords` has about 2,000.
+///
+/// Reason: a bound of our own; no real client comes near it.
 pub const BODY_VALUES_MAX: usize = 65_536;
 
 /// Most digits of one number in a body. Own bound: no member of the API needs more than 10.
+///
+/// Reason: a bound of our own; no real client comes near it.
 pub const BODY_NUMBER_DIGITS_MAX: usize = 40;
 
 /// Most entries of one `ValidationException` message. Observed of the service.
+///
+/// Reason: a bound of our own; no real client comes near it.
 pub const VIOLATIONS_MAX: usize = 10;
 
 /// Connections of operators open at once; further ones wait.

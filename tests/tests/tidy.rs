@@ -39,6 +39,7 @@ const SERVER_LAYERS: &[&str] = &[
     "http",
     "server",
     "commands",
+    "config_file",
     "arguments",
 ];
 
@@ -245,6 +246,9 @@ fn is_reached(all: &[Source], name: &str) -> bool {
     let parent_module = format!("{}.rs", directory.to_str().unwrap());
     let declarations = [format!("mod {module};"), format!("{module}.rs\"")];
     let parents = ["mod.rs", "lib.rs", "main.rs"].map(|f| directory.join(f));
+    // A sibling of tests is declared by the file it tests: `#[path = "queue_tests.rs"]`.
+    let tested = stem.strip_suffix("_tests").map(|tested| directory.join(format!("{tested}.rs")));
+    let parents: Vec<_> = parents.into_iter().chain(tested).collect();
     all.iter()
         .filter(|s| parents.iter().any(|p| p == Path::new(&s.name)) || s.name == parent_module)
         .any(|s| declarations.iter().any(|d| s.text.contains(d.as_str())))

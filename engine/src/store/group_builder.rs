@@ -10,12 +10,13 @@ use std::sync::Arc;
 use super::log_thread::LogThread;
 use super::queue::QueuedAppend;
 use super::shard_writer::ShardWriter;
+use crate::append::Run;
 use crate::device::aligned::GroupBuffer;
 use crate::error::AppendError;
 use crate::format::batch::{self, Header, Plan};
 use crate::format::group::{self, Prefix};
 use crate::shard::ShardLog;
-use crate::types::{AppendedRun, RecordEntry, Run, ShardUid, Timestamp};
+use crate::types::{AppendedRun, RecordEntry, ShardUid, Timestamp};
 
 /// What a group holds.
 pub(super) struct Group {

@@ -7,12 +7,13 @@ use tokio::sync::{oneshot, watch};
 
 use super::log_thread::{Shared, run};
 use super::queue::{AppendReply, Control};
+use crate::append::Append;
 use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::device::{BoxFuture, Device};
 use crate::error::{AppendError, OpenError};
 use crate::shard::ShardLog;
-use crate::types::{Append, Ordinal, SegmentId, ShardUid};
+use crate::types::{Ordinal, SegmentId, ShardUid};
 
 /// The running log thread. Dropping it ends the thread without a checkpoint.
 pub(crate) struct LogHandle {

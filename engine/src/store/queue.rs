@@ -8,11 +8,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, oneshot};
 
+use crate::append::Append;
 use crate::error::AppendError;
 use crate::format::{batch, group};
 use crate::limits::{BATCH_BYTES_MAX, GROUP_ENTRIES_MAX};
 use crate::shard::ShardLog;
-use crate::types::{Append, AppendedRun, Durable, Ordinal, SegmentId, ShardUid};
+use crate::types::{AppendedRun, Durable, Ordinal, SegmentId, ShardUid};
 
 /// One result for each run of an append.
 pub(crate) type AppendReply = Vec<Result<Durable<AppendedRun>, AppendError>>;

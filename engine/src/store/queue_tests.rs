@@ -1,7 +1,8 @@
 //! The queue's bound, order and end.
 
 use super::*;
-use crate::types::{HashKeyRange, RecordEntry, Run, Shard, ShardIndex};
+use crate::append::Run;
+use crate::types::{HashKeyRange, RecordEntry, Shard, ShardIndex};
 
 fn append(bytes: usize) -> Append {
     let shard = Arc::new(Shard {

@@ -1,13 +1,13 @@
 //! Pure values: no input, no output, no clock.
 
-mod append;
+mod appended;
 mod hash_key;
 mod ids;
 mod read;
 mod sequence_number;
 mod stream;
 
-pub use append::{Append, AppendBuilder, AppendedRun, Durable, RecordEntry, Run};
+pub use appended::{AppendedRun, Durable, RecordEntry};
 pub use hash_key::{HashKey, HashKeyRange, uniform_ranges};
 pub use ids::{Epoch, Ordinal, SegmentId, ShardIndex, ShardUid, StoreId, StreamId, Timestamp};
 pub use read::{ReadLimit, ReadResult, StoredRecord};

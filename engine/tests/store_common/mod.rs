@@ -6,14 +6,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use kinelog_engine::Engine;
+use kinelog_engine::append::AppendBuilder;
 use kinelog_engine::config::Config;
 use kinelog_engine::device::clock::ManualClock;
 use kinelog_engine::device::simulated::SimulatedDisk;
 use kinelog_engine::error::{AppendError, OpenError, ReadError};
 use kinelog_engine::format::record::RecordRef;
 use kinelog_engine::types::{
-    AppendBuilder, AppendedRun, Durable, NewShard, NewStream, Ordinal, ReadLimit, Shard,
-    StoredRecord, Stream, StreamKey, StreamStatus, Timestamp, uniform_ranges,
+    AppendedRun, Durable, NewShard, NewStream, Ordinal, ReadLimit, Shard, StoredRecord, Stream,
+    StreamKey, StreamStatus, Timestamp, uniform_ranges,
 };
 
 /// When the tests take place.
@@ -81,7 +82,7 @@ pub(crate) async fn append(
     results.pop().unwrap().map(Durable::into_inner)
 }
 
-pub(crate) fn build(runs: &[(&Arc<Shard>, &[Vec<u8>])]) -> kinelog_engine::types::Append {
+pub(crate) fn build(runs: &[(&Arc<Shard>, &[Vec<u8>])]) -> kinelog_engine::append::Append {
     let mut builder = AppendBuilder::with_capacity(1, 100);
     for (shard, payloads) in runs {
         builder.begin_run(Arc::clone(shard));

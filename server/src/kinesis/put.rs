@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
+use kinelog_engine::append::AppendBuilder;
 use kinelog_engine::error::AppendError;
 use kinelog_engine::format::record::RecordRef;
 use kinelog_engine::types::{
-    AppendBuilder, AppendedRun, Durable, HashKey, SequenceNumber, Shard, ShardIndex, Stream,
-    StreamStatus,
+    AppendedRun, Durable, HashKey, SequenceNumber, Shard, ShardIndex, Stream, StreamStatus,
 };
 
 use super::attributes::{Distribution, WriteSettings};

@@ -6,17 +6,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Ordinal, Shard, Timestamp};
 use crate::format::record;
-
-/// What the batch table says of one record, but for its offset and arrival.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RecordEntry {
-    /// Length of the stored record in bytes, padding included; a multiple of 8.
-    pub stored_bytes: u32,
-    /// CRC-32 over the stored record.
-    pub crc: u32,
-}
+use crate::types::{RecordEntry, Shard};
 
 /// The records of one call for one shard, in the caller's order.
 #[derive(Clone, Debug)]
@@ -80,31 +71,5 @@ impl AppendBuilder {
     /// The finished append.
     pub fn finish(self) -> Append {
         self.append
-    }
-}
-
-/// Where the records of one run went: `first`, `first + 1`, and so on, all at `arrival`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AppendedRun {
-    /// Position of the run's first record.
-    pub first: Ordinal,
-    /// Arrival time of all its records; never falls within a shard.
-    pub arrival: Timestamp,
-}
-
-/// Proof that the value is on the device (in the durability mode in force). Only the commit path
-/// makes one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Durable<T>(T);
-
-impl<T> Durable<T> {
-    /// Made by the commit path after the device answered.
-    pub(crate) const fn witnessed(value: T) -> Self {
-        Self(value)
-    }
-
-    /// The durable value.
-    pub fn into_inner(self) -> T {
-        self.0
     }
 }
