@@ -1,6 +1,6 @@
 //! One open data directory: the log thread that owns all shards, checkpoints, retention.
 //!
-//! One dedicated thread runs [`log_thread`]: the commit loop (`commit`), which turns queued appends
+//! One dedicated thread runs `log_thread`: the commit loop (`commit`), which turns queued appends
 //! into groups, and the keeper (`keeper`), which copies durable batches into segments, makes
 //! checkpoints, seals and watches the free space. Both share state on that thread without locks;
 //! everybody else talks to it through the queue.
