@@ -107,9 +107,9 @@ fn log_file() -> Built {
         vec![(FIRST, 7, place(ACTIVE, PAGE, true))],
         vec![(FIRST, 9, place(ACTIVE, active_end, false)), (SECOND, 1, place(IN_LOG, PAGE, true))],
     ];
-    let mut log = page(FileKind::Log, &[0, 5 * PAGE as u64]);
+    let mut log = page(FileKind::Log, &[1, 5 * PAGE as u64]);
     let mut cursor = ReplayStart {
-        sequence: 0,
+        sequence: 1,
         offset: PAGE as u64,
         group_number: 4,
         position: 3 * PAGE as u64,
@@ -140,7 +140,7 @@ fn log_file() -> Built {
             crc: 0,
         };
         let header =
-            group::seal(&header, &prefixes, group::salt(STORE, 0, cursor.offset), &mut out);
+            group::seal(&header, &prefixes, group::salt(STORE, 1, cursor.offset), &mut out);
         cursor.offset += out.len() as u64;
         cursor.position += out.len() as u64;
         cursor.group_number += 1;
@@ -194,7 +194,7 @@ async fn store() -> (Memory, usize) {
     let active_bytes = active.len() as u64;
     memory.put(&segment_path(7, ACTIVE), active);
     let built = log_file();
-    memory.put(&log_path(&commit_log::file_name(0)), built.log);
+    memory.put(&log_path(&commit_log::file_name(1)), built.log);
     memory.put(&log_path("manifest.0"), manifest(1, built.replays[0], 7, None));
     memory.put(&log_path("manifest.1"), manifest(2, built.replays[1], 9, Some(active_bytes)));
     (memory, built.end)
@@ -258,7 +258,7 @@ async fn a_flipped_bit_in_the_metadata_is_found_and_harmless() {
 #[tokio::test]
 async fn a_flipped_bit_in_the_log_is_found_and_harmless() {
     let (_, end) = store().await;
-    flip_through(&log_path(&commit_log::file_name(0)), 0..end, 0..0).await;
+    flip_through(&log_path(&commit_log::file_name(1)), 0..end, 0..0).await;
 }
 
 #[tokio::test]
@@ -325,7 +325,7 @@ async fn a_segment_that_was_cut_short_is_damage() {
 #[tokio::test]
 async fn a_missing_log_is_damage() {
     let (memory, _) = store().await;
-    memory.delete(&log_path(&commit_log::file_name(0)));
+    memory.delete(&log_path(&commit_log::file_name(1)));
     assert!(messages(&memory).await.iter().any(|(message, harmless)| {
         !harmless && message.contains("all that came after the checkpoint")
     }));
