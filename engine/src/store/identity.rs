@@ -109,11 +109,23 @@ pub(super) fn unreadable(file: PathBuf, error: &FormatError) -> OpenError {
     }
 }
 
+/// Makes the directory's own name durable, which an earlier start may have made and been killed. The
+/// directories above are not ours: one that cannot be synced is none that we made.
+async fn sync_above(device: &Device, data: &Path) {
+    for above in data.ancestors().skip(1) {
+        let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
+        if let Err(error) = device.files.sync_dir(above).await {
+            tracing::debug!(%error, "a directory above the data directory was not synced");
+        }
+    }
+}
+
 /// Starts over with whatever an earlier start has left, which never took a record.
 async fn begin(device: &Device, data: &Path, names: Vec<String>) -> Result<StoreId, OpenError> {
     for name in names.iter().filter(|name| is_of_a_start(name)) {
         device.files.remove(&data.join(name)).await?;
     }
+    sync_above(device, data).await;
     let store = StoreId(device.entropy.next_u128());
     let mut fields = [0; 10];
     fields[0] = device.clock.now().0;
@@ -125,12 +137,11 @@ async fn begin(device: &Device, data: &Path, names: Vec<String>) -> Result<Store
     Ok(store)
 }
 
-/// Gives a fresh directory its name: all else in it is durable.
+/// Gives a fresh directory its name; the caller syncs it. All else in it is durable.
 ///
 /// # Errors
 ///
 /// When the device fails.
 pub(super) async fn finish(device: &Device, data: &Path) -> Result<(), DeviceError> {
-    device.files.rename(&data.join(UNFINISHED), &data.join(NAME)).await?;
-    device.files.sync_dir(data).await
+    device.files.rename(&data.join(UNFINISHED), &data.join(NAME)).await
 }

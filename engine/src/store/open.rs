@@ -72,6 +72,7 @@ pub(super) async fn open(
     if identity.is_fresh {
         identity::finish(device, data).await?;
     }
+    sync_names(device, data).await?;
     remove_temporaries(device, data).await?;
     let log_files = log_scan::list(&*device.files, data).await?;
     let listed = list_segments(device, data).await?;
@@ -129,6 +130,16 @@ fn log_thread(
     }
 }
 
+/// A process before this one may have been killed before it synced a name that is found here: from
+/// now on none of them goes.
+async fn sync_names(device: &Device, data: &Path) -> Result<(), DeviceError> {
+    let log = commit_log::directory(data);
+    for directory in log.ancestors().take(3).chain([&*segment::directory(data)]) {
+        device.files.sync_dir(directory).await?;
+    }
+    Ok(())
+}
+
 /// Files that never got their name.
 async fn remove_temporaries(device: &Device, data: &Path) -> Result<(), DeviceError> {
     for directory in [segment::directory(data), commit_log::directory(data)] {
@@ -167,6 +178,8 @@ async fn read_manifests(
             Err(error) if error.kind == std::io::ErrorKind::NotFound => continue,
             Err(error) => return Err(error.into()),
         };
+        // It may have been written by a process that was killed before it synced it.
+        file.sync_data().await?;
         let len = usize::try_from(file.bytes().await?).unwrap_or(usize::MAX);
         let decoded = manifest::decode(&file.read(0, len).await?, store);
         if let Err(error) = &decoded {

@@ -57,6 +57,11 @@ pub(crate) fn small(directory: impl Into<PathBuf>) -> Config {
 }
 
 pub(crate) async fn stream(engine: &Engine, name: &str, shards: u32) -> Arc<Stream> {
+    try_stream(engine, name, shards).await.unwrap()
+}
+
+/// `None` when the stream could not be made.
+pub(crate) async fn try_stream(engine: &Engine, name: &str, shards: u32) -> Option<Arc<Stream>> {
     let new = |range| NewShard { range, created_seconds: START.seconds(), parents: vec![] };
     let key = StreamKey { namespace: "test".into(), name: name.into() };
     let new = NewStream {
@@ -66,7 +71,7 @@ pub(crate) async fn stream(engine: &Engine, name: &str, shards: u32) -> Arc<Stre
         retention_hours: 24,
         attributes: serde_json::Value::Null,
     };
-    engine.create_stream(new).await.unwrap()
+    engine.create_stream(new).await.ok()
 }
 
 pub(crate) fn found(engine: &Engine, name: &str) -> Arc<Stream> {
