@@ -99,6 +99,39 @@ async fn a_full_disk_refuses_appends_until_there_is_space() {
 }
 
 #[tokio::test]
+async fn a_disk_that_was_full_at_first_loses_nothing_later() {
+    let bench = Bench::new(12);
+    let engine = bench.open().await;
+    let created = stream(&engine, "s", 1).await;
+    let shard = &created.shards[0];
+    bench.disk.set_capacity(Some(0));
+    let refused = append(&engine, shard, &[payload(0, 100)]).await;
+    assert!(matches!(refused, Err(AppendError::DiskFull { .. })), "{refused:?}");
+    bench.disk.set_capacity(None);
+    while append(&engine, shard, &[payload(0, 100)]).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    drop(engine);
+    assert_holds(&bench.open().await, "s", 0, 0..1).await;
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_finds_the_disk_full_once_is_whole_the_next_time() {
+    for call in 1..8 {
+        let bench = Bench::new(call);
+        let engine = bench.open().await;
+        let created = stream(&engine, "s", 1).await;
+        append(&engine, &created.shards[0], &[payload(0, 100)]).await.unwrap();
+        bench.disk.fail_nth(Operation::Write, call, Fault::Full);
+        engine.checkpoint().await.unwrap();
+        drop(engine);
+        let after = bench.disk.power_cut(call, Survive::None);
+        let names: Vec<_> = after.snapshot().into_keys().collect();
+        assert!(names.iter().any(|path| path.ends_with("manifest.0")), "{names:?}");
+    }
+}
+
+#[tokio::test]
 async fn too_little_free_space_refuses_appends() {
     let mut bench = Bench::new(5);
     let engine = bench.open().await;

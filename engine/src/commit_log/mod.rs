@@ -256,6 +256,7 @@ impl CommitLog {
                 let bytes = usual.max(needed.next_multiple_of(PAGE_BYTES as u64));
                 let (sequence, recycled) = self.next_file(bytes);
                 let prepared = self.preparation.prepare(sequence, bytes, recycled).await?;
+                self.next_sequence.set(sequence + 1);
                 // Only the small first file is worth waiting for.
                 prepared.fill(&Cell::new(bytes > FIRST_FILE_BYTES)).await
             }
@@ -291,7 +292,10 @@ impl CommitLog {
         let spare = self.spare.borrow_mut().take()?;
         spare.stop.set(true);
         match spare.task.await.ok()? {
-            Ok(entry) => Some(entry),
+            Ok(entry) => {
+                self.next_sequence.set(entry.sequence + 1);
+                Some(entry)
+            }
             Err(error) => {
                 tracing::warn!(%error, "the next log file could not be prepared ahead");
                 None
@@ -299,9 +303,10 @@ impl CommitLog {
         }
     }
 
-    /// Sequence of the next file, and a free file of this size if there is one.
+    /// Sequence of the next file, taken once it is made (a log that has lost nothing has its first
+    /// one), and a free file of this size if there is one.
     fn next_file(&self, bytes: u64) -> (u64, Option<LogFileEntry>) {
-        let sequence = self.next_sequence.replace(self.next_sequence.get() + 1);
+        let sequence = self.next_sequence.get();
         let mut free = self.free.borrow_mut();
         let recycled = free.iter().position(|entry| entry.bytes == bytes);
         (sequence, recycled.map(|i| free.swap_remove(i)))

@@ -79,20 +79,15 @@ fn manifest(log: &LogThread, replay: ReplayStart) -> Manifest {
 async fn write_manifest(log: &LogThread, manifest: &Manifest) -> Result<(), DeviceError> {
     let files = &log.device.files;
     let path = manifest_path(&log.config().directory, log.manifests.get().slot);
-    let (file, is_new) = match files.open(&path).await {
-        Ok(file) => (file, false),
-        Err(error) if error.kind == std::io::ErrorKind::NotFound => {
-            (files.create(&path).await?, true)
-        }
-        Err(error) => return Err(error),
+    let file = match files.open(&path).await {
+        Err(error) if error.kind == std::io::ErrorKind::NotFound => files.create(&path).await?,
+        opened => opened?,
     };
     file.write(0, vec![Bytes::from(manifest::encode(manifest, log.store))]).await?;
     file.sync_data().await.map_err(final_error)?;
-    if is_new {
-        let directory = commit_log::directory(&log.config().directory);
-        files.sync_dir(&directory).await.map_err(final_error)?;
-    }
-    Ok(())
+    // Each time: an attempt that found the disk full may have made the file.
+    let directory = commit_log::directory(&log.config().directory);
+    files.sync_dir(&directory).await.map_err(final_error)
 }
 
 /// Removes segment files that nothing refers to any more. A failure costs space only: the next

@@ -18,6 +18,7 @@ use crate::error::DeviceError;
 use crate::format::batch::{self, Batch};
 use crate::format::group::Prefix;
 use crate::format::manifest::Manifest;
+use crate::recovery::floor::Found;
 use crate::recovery::log_scan::{LogScan, ScannedFile};
 use crate::shard::tail_cache::TailBatch;
 use crate::types::{Epoch, Ordinal, ShardUid};
@@ -50,15 +51,19 @@ pub(super) async fn replay(
 ) -> Result<(), DeviceError> {
     let files = &log.device.files;
     let mut scan = LogScan::new(&**files, log.store, newest.replay, log_files);
-    let (mut losses, mut epoch, mut last_file) = (Losses::default(), newest.epoch, None);
+    let (mut losses, mut epoch) = (Losses::default(), newest.epoch);
     while let Some(file) = scan.next().await? {
+        // A last group may stand in the system's or the device's cache only: before anybody reads
+        // it, it is made durable. It is in the last file but one when its write was tried again.
+        files.open(&file.entry.path).await?.sync_data().await?;
+        log.touch();
         report(log, &file, &mut losses);
         for found in &file.groups {
             epoch = epoch.max(found.head.header.epoch);
-            let start = usize::try_from(found.offset).unwrap_or(usize::MAX);
+            let group = copy_of(found, &file.bytes);
             let is_after = file.damage.last().is_none_or(|damage| found.offset >= damage.end);
             for (prefix, range) in found.head.batches() {
-                let bytes = file.bytes.slice(start + range.start..start + range.end);
+                let bytes = group.slice(range);
                 let Some(batch) = open_batch(log, prefix, &bytes, is_after, &mut losses) else {
                     continue;
                 };
@@ -71,13 +76,6 @@ pub(super) async fn replay(
                 copy_shards(log, shards_with_work(log)).await?;
             }
         }
-        last_file = Some(file.entry.path);
-    }
-    if let Some(path) = last_file {
-        // Its last group may stand in the system's or the device's cache only: before anybody
-        // reads it, it is made durable.
-        files.open(&path).await?.sync_data().await?;
-        log.touch();
     }
     let cursor = scan.cursor();
     log.log.resume(cursor, Epoch(epoch.0.saturating_add(1)));
@@ -85,6 +83,12 @@ pub(super) async fn replay(
     settle(log, &losses).await?;
     discard_orphans(log, listed, &losses);
     Ok(())
+}
+
+/// The bytes of a group by themselves: a slice of the file would keep all of it in memory.
+fn copy_of(found: &Found, file: &Bytes) -> Bytes {
+    let start = usize::try_from(found.offset).unwrap_or(usize::MAX);
+    Bytes::copy_from_slice(&file[start..start + found.head.header.bytes as usize])
 }
 
 fn report(log: &LogThread, file: &ScannedFile, losses: &mut Losses) {
