@@ -2,7 +2,7 @@
 //! them hold bytes that no sync has covered.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,10 +16,26 @@ const SINGLE_SYNCS_MAX: usize = 16;
 type OpenFile = (u64, Arc<dyn File>);
 
 /// What one checkpoint has to sync.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Dirty {
-    files: BTreeSet<(SegmentId, PathBuf)>,
+    /// The files, kept open, unless they are too many: a file that was closed and opened again may
+    /// not tell any more that its bytes could not be written.
+    files: BTreeMap<SegmentId, Arc<dyn File>>,
+    /// There were too many: the file system is synced, which tells of all failures.
+    too_many: bool,
     names: bool,
+}
+
+impl Dirty {
+    fn add(&mut self, segment: SegmentId, file: &Arc<dyn File>) {
+        if !self.too_many {
+            self.files.insert(segment, Arc::clone(file));
+            self.too_many = self.files.len() > SINGLE_SYNCS_MAX;
+        }
+        if self.too_many {
+            self.files.clear();
+        }
+    }
 }
 
 /// Open segment files of the log thread.
@@ -70,7 +86,7 @@ impl SegmentFiles {
             }
         };
         self.touch(segment, &file);
-        self.dirty.borrow_mut().files.insert((segment, path.to_owned()));
+        self.dirty.borrow_mut().add(segment, &file);
         Ok(file)
     }
 
@@ -113,21 +129,55 @@ impl SegmentFiles {
     /// The first failure: what is durable is then unknown.
     pub(super) async fn sync(&self, dirty: Dirty) -> Result<(), DeviceError> {
         let files = &self.device.files;
-        if dirty.files.len() > SINGLE_SYNCS_MAX {
+        if dirty.too_many {
             files.sync_all_files(&self.directory).await?;
-        } else {
-            for (segment, path) in &dirty.files {
-                let held = self.open.borrow().get(segment).map(|(_, file)| Arc::clone(file));
-                let file = match held {
-                    Some(file) => file,
-                    None => files.open(path).await?,
-                };
-                file.sync_data().await?;
-            }
+        }
+        for file in dirty.files.values() {
+            file.sync_data().await?;
         }
         if dirty.names {
             files.sync_dir(&self.directory).await?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::clock::ManualClock;
+    use crate::device::simulated::{Operation, SimulatedDisk};
+    use crate::types::Timestamp;
+
+    /// Writes to `count` new files, with room for one open file, and syncs them.
+    async fn write_and_sync(count: u64) -> SimulatedDisk {
+        let disk = SimulatedDisk::new(1);
+        let device = disk.device(Arc::new(ManualClock::new(Timestamp(0))));
+        device.files.create_dir_all(Path::new("/s")).await.unwrap();
+        let files = SegmentFiles::new(&device, "/s".into(), 1);
+        for id in 1..=count {
+            let path = format!("/s/{id}");
+            files.for_write(SegmentId(id), Path::new(&path), false).await.unwrap();
+        }
+        files.forget(SegmentId(count));
+        let dirty = files.take_dirty();
+        files.sync(dirty).await.unwrap();
+        files.sync(files.take_dirty()).await.unwrap();
+        disk
+    }
+
+    #[tokio::test]
+    async fn what_was_written_is_synced_by_the_handles_it_was_written_through() {
+        let disk = write_and_sync(3).await;
+        assert_eq!((disk.calls(Operation::SyncData), disk.calls(Operation::Open)), (3, 0));
+        assert_eq!(disk.calls(Operation::SyncDirectory), 1);
+    }
+
+    #[tokio::test]
+    async fn many_files_are_synced_at_once() {
+        let disk = write_and_sync(SINGLE_SYNCS_MAX as u64 + 1).await;
+        let single = disk.calls(Operation::SyncData);
+        assert_eq!((single, disk.calls(Operation::SyncAllFiles)), (0, 1));
+        assert_eq!(disk.calls(Operation::SyncDirectory), 1);
     }
 }
