@@ -25,7 +25,8 @@ const PARALLEL: usize = 8;
 const WRITE_BYTES_MAX: u64 = 4 << 20;
 const WRITE_BATCHES_MAX: usize = 512;
 
-/// Copies everything that waits in these shards, and seals what has ended.
+/// Copies everything that waits in these shards now, and seals what has ended. Appends go on
+/// meanwhile; what they add is for the next time, or this might never end.
 ///
 /// # Errors
 ///
@@ -57,7 +58,8 @@ pub(super) async fn copy_shards(
 
 async fn copy_shard(log: &LogThread, shard: ShardUid) -> Result<(), DeviceError> {
     let Some(writer) = log.writer(shard) else { return Ok(()) };
-    while writer.borrow().has_work() && !writer.borrow().is_removed {
+    let until = writer.borrow().log.end();
+    while writer.borrow().has_work_below(until) && !writer.borrow().is_removed {
         let job = Job::of(&writer.borrow(), log);
         if job.batches == 0 {
             seal(log, &writer, &job).await?;

@@ -25,9 +25,9 @@ pub(super) async fn run(log: Rc<LogThread>) {
     let mut count = 0;
     while !log.is_over() {
         let is_tick = tokio::select! {
-            biased;
-            () = log.keeper.notified() => false,
+            biased; // Under load there always is a notice: it must not hide the ticks.
             _ = ticks.tick() => true,
+            () = log.keeper.notified() => false,
         };
         if is_tick {
             count += 1;

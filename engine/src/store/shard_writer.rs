@@ -220,9 +220,17 @@ impl ShardWriter {
         place.expect("a placed batch keeps its segment open").pending.push_back((offset, batch));
     }
 
-    /// True when a copy or a seal is due before anything else can be done.
+    /// True when something waits for its copy, or for its footer.
     pub(super) fn has_work(&self) -> bool {
-        self.open.front().is_some_and(|front| front.is_ended || !front.pending.is_empty())
+        self.has_work_below(Ordinal(u64::MAX))
+    }
+
+    /// The same for what starts below `until`.
+    pub(super) fn has_work_below(&self, until: Ordinal) -> bool {
+        self.open.front().is_some_and(|front| {
+            let is_due = |(_, batch): &(u64, Batch)| batch.header.base_ordinal < until;
+            front.base < until && (front.is_ended || front.pending.front().is_some_and(is_due))
+        })
     }
 
     /// The first `count` pending batches of the oldest segment are in its file. Returns their
