@@ -20,7 +20,7 @@ const WAITING: usize = 64;
 async fn append_until_refused(engine: &Engine, shard: &Arc<Shard>, bytes: usize) -> AppendError {
     let payloads = [payload(0, bytes)];
     let mut waiting = VecDeque::new();
-    for _ in 0..1_000_000 {
+    for _ in 0..300_000 {
         waiting.push_back(engine.append(build(&[(shard, &payloads)])));
         if waiting.len() > WAITING {
             let mut answer = waiting.pop_front().unwrap().await;
@@ -62,6 +62,7 @@ async fn a_checkpoint_ends_while_appends_go_on() {
 #[tokio::test]
 async fn space_is_watched_while_appends_go_on() {
     let mut bench = with_slow_copies(2);
+    bench.config.checkpoint_log_bytes = 4 << 20;
     bench.config.reserve_bytes = 1 << 40;
     let engine = bench.open().await;
     let created = stream(&engine, "s", 1).await;
