@@ -188,6 +188,21 @@ async fn both_manifests_damaged_is_told_not_papered_over() {
     assert!(matches!(bench.try_open().await.err(), Some(OpenError::Damaged { .. })));
 }
 
+#[tokio::test]
+async fn a_missing_log_file_is_told_not_papered_over() {
+    let bench = Bench::new(13);
+    let engine = bench.open().await;
+    let created = stream(&engine, "s", 1).await;
+    append(&engine, &created.shards[0], &[payload(0, 100)]).await.unwrap();
+    engine.checkpoint().await.unwrap();
+    append(&engine, &created.shards[0], &[payload(1, 100)]).await.unwrap();
+    drop(engine);
+    let missing = log_files(&bench).remove(0);
+    bench.disk.device(bench.clock.clone()).files.remove(&missing).await.unwrap();
+    let opened = bench.try_open().await.err();
+    assert!(matches!(&opened, Some(OpenError::Damaged { file, .. }) if *file == missing));
+}
+
 /// The log files in order of sequence.
 fn log_files(bench: &Bench) -> Vec<PathBuf> {
     let is_log = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "log");

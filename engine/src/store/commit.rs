@@ -87,7 +87,7 @@ enum Failure {
 async fn write_group(log: &LogThread, appends: &[QueuedAppend]) -> Result<(Group, Bytes), Failure> {
     let is_logged = log.config().durability == Durability::Fsync;
     if is_logged {
-        let bytes: usize = appends.iter().map(QueuedAppend::group_bytes).sum();
+        let bytes: usize = appends.iter().map(|queued| queued.group_bytes).sum();
         let most = (group::HEADER_BYTES + bytes).next_multiple_of(PAGE_BYTES);
         log.log.make_room(most).await.map_err(Failure::NoRoom)?;
     }

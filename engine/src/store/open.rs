@@ -205,6 +205,12 @@ fn pick(
     let is_early = slots[1].is_none();
     let sound = (0u8..).zip(slots).filter_map(|(slot, read)| Some((slot, read?.ok()?)));
     if let Some((slot, newest)) = sound.max_by_key(|(_, manifest)| manifest.generation) {
+        let first = newest.replay.sequence;
+        if first != BEGINNING.sequence && log_files.iter().all(|file| file.sequence != first) {
+            let file = commit_log::directory(data).join(commit_log::file_name(first));
+            let reason = "this log file, where the manifest's replay starts, is missing".to_owned();
+            return Err(OpenError::Damaged { file, reason });
+        }
         return Ok((1 - slot, newest));
     }
     let is_whole = log_files.first().map_or(has_no_segments, |first| first.sequence == 1);

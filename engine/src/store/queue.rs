@@ -23,15 +23,10 @@ pub(crate) type AppendReply = Vec<Result<Durable<AppendedRun>, AppendError>>;
 pub(crate) struct QueuedAppend {
     /// The records.
     pub(crate) append: Append,
+    /// Most bytes it can take in a group: as if no other append shared a batch with it.
+    pub(crate) group_bytes: usize,
     /// Gets the results once they are durable.
     pub(crate) reply: oneshot::Sender<AppendReply>,
-}
-
-impl QueuedAppend {
-    /// Most bytes it can take in a group: as if no other append shared a batch with it.
-    pub(crate) fn group_bytes(&self) -> usize {
-        group_bytes(&self.append)
-    }
 }
 
 fn group_bytes(append: &Append) -> usize {
@@ -116,8 +111,8 @@ impl Queue {
         &self,
         append: Append,
     ) -> Result<Option<oneshot::Receiver<AppendReply>>, AppendError> {
-        let bytes = group_bytes(&append);
-        if bytes > BATCH_BYTES_MAX {
+        let group_bytes = group_bytes(&append);
+        if group_bytes > BATCH_BYTES_MAX {
             return Err(AppendError::Overloaded { limit: BATCH_BYTES_MAX });
         }
         let (reply, receiver) = oneshot::channel();
@@ -125,11 +120,11 @@ impl Queue {
         if inner.closed {
             return Ok(None);
         }
-        if inner.append_bytes > 0 && inner.append_bytes + bytes > self.bytes_max {
+        if inner.append_bytes > 0 && inner.append_bytes + group_bytes > self.bytes_max {
             return Err(AppendError::Overloaded { limit: self.bytes_max });
         }
-        inner.append_bytes += bytes;
-        inner.entries.push_back(Entry::Append(QueuedAppend { append, reply }));
+        inner.append_bytes += group_bytes;
+        inner.entries.push_back(Entry::Append(QueuedAppend { append, group_bytes, reply }));
         drop(inner);
         self.changed.notify_one();
         Ok(Some(receiver))
@@ -192,7 +187,7 @@ impl Inner {
         let mut appends = Vec::new();
         let (mut bytes, mut runs) = (0, 0);
         while let Some(Entry::Append(next)) = self.entries.front() {
-            let next_bytes = next.group_bytes();
+            let next_bytes = next.group_bytes;
             bytes += next_bytes;
             runs += next.append.runs.len();
             let fits = bytes <= group_bytes_max.min(BATCH_BYTES_MAX) && runs <= GROUP_ENTRIES_MAX;
