@@ -263,6 +263,15 @@ async fn a_directory_of_somebody_else_is_left_alone() {
 }
 
 #[tokio::test]
+async fn a_probe_left_by_a_start_that_was_killed_does_not_make_the_directory_foreign() {
+    let bench = Bench::new(14);
+    let device = bench.disk.device(bench.clock.clone());
+    device.files.create_dir_all(Path::new("/data")).await.unwrap();
+    device.files.create(Path::new("/data/.kinelog-probe-0123456789abcdef")).await.unwrap();
+    bench.open().await;
+}
+
+#[tokio::test]
 async fn a_directory_of_a_newer_version_is_left_alone() {
     let bench = Bench::new(11);
     drop(bench.open().await);

@@ -30,6 +30,10 @@ use bytes::Bytes;
 use crate::error::DeviceError;
 pub use clock::{Clock, Entropy};
 
+/// What names of files begin with that are made to try something out and removed at once; a process
+/// that is killed in between leaves one behind.
+pub(crate) const PROBE_PREFIX: &str = ".kinelog-probe-";
+
 /// A boxed future that may move between threads.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;
 /// A boxed future bound to its thread.

@@ -22,7 +22,7 @@ use super::aligned::GroupBuffer;
 use super::clock::SystemEntropy;
 use super::helpers::Helpers;
 use super::mapping::Mapping;
-use super::{BoxFuture, DirEntry, Entropy, File, Files};
+use super::{BoxFuture, DirEntry, Entropy, File, Files, PROBE_PREFIX};
 use crate::error::DeviceError;
 use crate::limits::PAGE_BYTES;
 pub use log::PosixLog;
@@ -280,7 +280,7 @@ fn start_writeback(file: &fs::File, offset: u64, bytes: u64) {
 /// What the system refused.
 pub fn measure_flush(directory: &Path) -> Result<Duration, DeviceError> {
     const ROUNDS: u32 = 9;
-    let path = directory.join(format!(".kinelog-probe-{:016x}", SystemEntropy.next_u64()));
+    let path = directory.join(format!("{PROBE_PREFIX}{:016x}", SystemEntropy.next_u64()));
     let measure = || -> io::Result<Duration> {
         let page = GroupBuffer::zeroed(PAGE_BYTES).freeze();
         fs::write(&path, &page)?;

@@ -22,7 +22,7 @@ use tokio_uring::{OneshotOutputTransform, Runtime, UnsubmittedOneshot};
 
 use super::aligned::GroupBuffer;
 use super::posix::{check_alignment, open_direct};
-use super::{Entropy, LocalBoxFuture, LogDevice, LogFile, LogMain, LogRuntime};
+use super::{Entropy, LocalBoxFuture, LogDevice, LogFile, LogMain, LogRuntime, PROBE_PREFIX};
 use crate::device::clock::SystemEntropy;
 use crate::error::DeviceError;
 use crate::limits::PAGE_BYTES;
@@ -61,7 +61,7 @@ impl UringLog {
 
 #[expect(clippy::disallowed_methods, reason = "part of the seam all others go through")]
 fn try_write(directory: &Path) -> io::Result<()> {
-    let path = directory.join(format!(".kinelog-probe-{:016x}", SystemEntropy.next_u64()));
+    let path = directory.join(format!("{PROBE_PREFIX}{:016x}", SystemEntropy.next_u64()));
     let created = File::create_new(&path)?;
     let opened = open_direct(&path);
     std::fs::remove_file(&path)?;

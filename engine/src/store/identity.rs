@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-use crate::device::Device;
+use crate::device::{Device, PROBE_PREFIX};
 use crate::error::{DeviceError, FormatError, OpenError};
 use crate::format::page_header::{self, FileKind, PageHeader};
 use crate::limits::PAGE_BYTES;
@@ -77,7 +77,9 @@ async fn refuse_foreign(device: &Device, data: &Path) -> Result<(), OpenError> {
         return Ok(());
     }
     let is_unfinished = names.iter().any(|name| name == UNFINISHED);
-    let is_ours = |name: &str| name == LOCK || is_unfinished && is_of_a_start(name);
+    let is_ours = |name: &str| {
+        name == LOCK || name.starts_with(PROBE_PREFIX) || is_unfinished && is_of_a_start(name)
+    };
     match names.into_iter().find(|name| !is_ours(name)) {
         Some(file) => Err(OpenError::Foreign { path: data.to_owned(), file }),
         None => Ok(()),
