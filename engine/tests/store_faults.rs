@@ -5,10 +5,14 @@
 mod store_common;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use kinelog_engine::Engine;
+use kinelog_engine::device::Clock;
 use kinelog_engine::device::simulated::{Fault, Operation, Survive};
 use kinelog_engine::error::{AppendError, OpenError, ReadError};
-use kinelog_engine::types::{Ordinal, ReadLimit};
+use kinelog_engine::types::{Durable, Ordinal, ReadLimit, Timestamp};
 use store_common::*;
 
 #[tokio::test]
@@ -46,6 +50,36 @@ async fn a_second_failed_log_write_stops_writes_and_reads_go_on() {
     assert_eq!(engine.metrics().stopped.get(), 1);
     assert!(engine.checkpoint().await.is_err());
     assert_holds(&engine, "s", 0, 0..1).await;
+}
+
+/// A clock that breaks: a fault in the program, from the log thread's point of view.
+struct BrokenClock(AtomicBool);
+
+impl Clock for BrokenClock {
+    fn now(&self) -> Timestamp {
+        assert!(!self.0.load(Ordering::SeqCst), "the clock is broken");
+        START
+    }
+}
+
+#[tokio::test]
+async fn a_log_thread_that_panics_answers_everybody_and_says_that_writes_stopped() {
+    let bench = Bench::new(15);
+    let clock = Arc::new(BrokenClock(false.into()));
+    let device = bench.disk.device(clock.clone());
+    let engine = Engine::open(bench.config.clone(), device).await.unwrap();
+    let created = stream(&engine, "s", 1).await;
+    clock.0.store(true, Ordering::SeqCst);
+    let payloads = [payload(0, 100)];
+    let sent: Vec<_> =
+        (0..20).map(|_| engine.append(build(&[(&created.shards[0], &payloads)]))).collect();
+    for answer in sent {
+        let refused = answer.await.pop().unwrap().map(Durable::into_inner);
+        assert!(matches!(refused, Err(AppendError::Stopped { .. })), "{refused:?}");
+    }
+    assert!(engine.stopped().is_some());
+    assert!(engine.checkpoint().await.is_err());
+    engine.close().await;
 }
 
 #[tokio::test]
