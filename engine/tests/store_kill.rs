@@ -116,8 +116,10 @@ enum Second {
     Appends,
     /// The same and a checkpoint.
     Checkpoint,
-    /// The same, and the power fails at some call of a second checkpoint.
+    /// The same, and the power fails at some call of the checkpoint.
     CutInCheckpoint(u64),
+    /// The second start is killed at some call; the third one does as for `Checkpoint`.
+    KilledAgain(u64),
 }
 
 async fn kill_and_cut(nth: u64, second: Second, survive: Survive) -> bool {
@@ -125,6 +127,11 @@ async fn kill_and_cut(nth: u64, second: Second, survive: Survive) -> bool {
     kill_at(&life.bench.disk, nth);
     let lived_on = life.live().await.is_some();
     life.bench.disk.clear_faults();
+    if let Second::KilledAgain(call) = second {
+        kill_at(&life.bench.disk, call);
+        drop(life.bench.try_open().await);
+        life.bench.disk.clear_faults();
+    }
     {
         let engine = life.bench.open().await;
         let key_is_there = engine.all_streams().len() == 1;
@@ -138,7 +145,7 @@ async fn kill_and_cut(nth: u64, second: Second, survive: Survive) -> bool {
         }
         match second {
             Second::Appends => {}
-            Second::Checkpoint => engine.checkpoint().await.unwrap(),
+            Second::Checkpoint | Second::KilledAgain(_) => engine.checkpoint().await.unwrap(),
             Second::CutInCheckpoint(call) => {
                 kill_at(&life.bench.disk, call);
                 drop(engine.checkpoint().await);
@@ -173,8 +180,15 @@ async fn a_kill_then_a_checkpoint_then_a_power_cut_loses_nothing() {
 
 #[tokio::test]
 async fn a_kill_then_a_power_cut_during_the_next_checkpoint_loses_nothing() {
-    for call in 1..25 {
+    for call in (1..25).step_by(2) {
         everywhere(Second::CutInCheckpoint(call), Survive::Random, 37).await;
+    }
+}
+
+#[tokio::test]
+async fn a_kill_during_recovery_then_a_power_cut_loses_nothing() {
+    for call in (1..40).step_by(3) {
+        everywhere(Second::KilledAgain(call), Survive::None, 41).await;
     }
 }
 
@@ -211,5 +225,19 @@ async fn a_manifest_that_no_process_synced_is_not_relied_upon() {
     for seed in 0..100 {
         life.bench.disk = disk.after_power_cut(seed, Survive::Random);
         life.check().await;
+    }
+}
+
+#[tokio::test]
+async fn one_fault_then_a_power_cut_loses_nothing() {
+    for fault in [Fault::Full, Fault::Io, Fault::LosePages] {
+        for nth in (1..400).step_by(7) {
+            let mut life = Life::new(nth);
+            life.bench.disk.fail_nth(Operation::Any, nth, fault);
+            life.live().await;
+            let disk = life.bench.disk.power_cut(nth, Survive::None);
+            life.bench.disk = disk;
+            life.check().await;
+        }
     }
 }
