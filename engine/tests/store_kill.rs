@@ -72,7 +72,7 @@ impl Life {
     /// is killed.
     async fn live(&mut self) -> Option<()> {
         let engine = self.bench.try_open().await.ok()?;
-        let created = try_stream(&engine, "s", SHARDS as u32).await?;
+        let created = try_stream(&engine, "s", u32::try_from(SHARDS).unwrap()).await?;
         for shard in 0..SHARDS {
             self.append(&engine, &created, shard, 100).await.then_some(())?;
         }
@@ -138,7 +138,7 @@ async fn kill_and_cut(nth: u64, second: Second, survive: Survive) -> bool {
         let created = if key_is_there {
             found(&engine, "s")
         } else {
-            stream(&engine, "s", SHARDS as u32).await
+            stream(&engine, "s", u32::try_from(SHARDS).unwrap()).await
         };
         for shard in 0..2 {
             assert!(life.append(&engine, &created, shard, 100).await);
