@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use kinelog_engine::Engine;
 use kinelog_engine::device::Clock;
-use kinelog_engine::device::simulated::{Fault, Operation, Survive};
+use kinelog_engine::device::simulated::{Fault, Operation, SimulatedDisk, Survive};
 use kinelog_engine::error::{AppendError, OpenError, ReadError};
 use kinelog_engine::types::{Durable, Ordinal, ReadLimit, Timestamp};
 use store_common::*;
@@ -235,6 +235,24 @@ async fn a_missing_log_file_is_told_not_papered_over() {
     bench.disk.device(bench.clock.clone()).files.remove(&missing).await.unwrap();
     let opened = bench.try_open().await.err();
     assert!(matches!(&opened, Some(OpenError::Damaged { file, .. }) if *file == missing));
+}
+
+#[tokio::test]
+async fn a_log_file_that_somebody_cut_is_told_and_gives_out_no_ordinal_again() {
+    let mut bench = Bench::new(16);
+    let engine = bench.open().await;
+    let created = stream(&engine, "s", 1).await;
+    for n in 0..3 {
+        append(&engine, &created.shards[0], &[payload(n, 100)]).await.unwrap();
+    }
+    drop(engine);
+    let mut files = bench.disk.snapshot();
+    files.get_mut(&log_files(&bench)[0]).unwrap().truncate(3 * 4096);
+    bench.disk = SimulatedDisk::from_snapshot(16, files);
+    let engine = bench.open().await;
+    assert!(engine.metrics().damaged_ranges.get() > 0);
+    let run = append(&engine, &created.shards[0], &[payload(3, 100)]).await.unwrap();
+    assert!(run.first > Ordinal(3), "ordinals that were answered are not reused");
 }
 
 /// The log files in order of sequence.

@@ -70,6 +70,8 @@ struct ReadFile {
     bytes: Bytes,
     /// Log position of the first group, if any group is sound.
     start_position: Option<u64>,
+    /// Length it was made with; more than `bytes` when somebody has cut it.
+    made_bytes: u64,
 }
 
 impl<'a> LogScan<'a> {
@@ -117,16 +119,18 @@ impl<'a> LogScan<'a> {
         let file = self.files.open_read(&entry.path).await?;
         let len = usize::try_from(entry.bytes).unwrap_or(usize::MAX);
         let bytes = file.read(0, len).await?;
-        let header = page_header::decode(&bytes, FileKind::Log);
-        if header.is_ok_and(|(header, _)| header.fields[0] != entry.sequence) {
+        let header = page_header::decode(&bytes, FileKind::Log).ok().map(|(header, _)| header);
+        if header.is_some_and(|header| header.fields[0] != entry.sequence) {
             return Ok(None);
         }
         let start_position = start_position(&bytes, self.store, entry.sequence);
-        Ok(Some(ReadFile { entry, bytes, start_position }))
+        let made_bytes = header.map_or(0, |header| header.fields[1]);
+        Ok(Some(ReadFile { entry, bytes, start_position, made_bytes }))
     }
 
     fn scan(&mut self, file: ReadFile) -> ScannedFile {
-        let ReadFile { entry, bytes, .. } = file;
+        let ReadFile { entry, bytes, made_bytes, .. } = file;
+        let held_bytes = bytes.len() as u64;
         let next_start = self.read.iter().find_map(|later| later.start_position);
         let continues = entry.sequence == self.cursor.sequence;
         let offset = if continues { self.cursor.offset } else { FIRST_OFFSET };
@@ -139,6 +143,9 @@ impl<'a> LogScan<'a> {
             repaired_bits: 0,
         };
         self.scan_from(&mut found, offset, next_start);
+        if held_bytes < made_bytes && next_start != Some(self.cursor.position) {
+            found.damage.push(held_bytes..made_bytes);
+        }
         found
     }
 

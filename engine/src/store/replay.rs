@@ -101,7 +101,8 @@ fn report(log: &LogThread, file: &ScannedFile, losses: &mut Losses) {
         log.shared.metrics.damaged_ranges.add(1);
         let (start, end) = (damage.start, damage.end);
         tracing::error!(file = %path, start, end, "acknowledged records in the log are damaged");
-        losses.log_bytes += damage.end.saturating_sub(damage.start);
+        let bytes = damage.end.saturating_sub(damage.start);
+        losses.log_bytes = losses.log_bytes.saturating_add(bytes);
         losses.proven.clear();
     }
 }
