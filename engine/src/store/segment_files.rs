@@ -29,7 +29,7 @@ pub(super) struct Dirty {
 impl Dirty {
     fn add(&mut self, segment: SegmentId, file: &Arc<dyn File>) {
         if !self.too_many {
-            self.files.insert(segment, Arc::clone(file));
+            self.files.entry(segment).or_insert_with(|| Arc::clone(file));
             self.too_many = self.files.len() > SINGLE_SYNCS_MAX;
         }
         if self.too_many {
