@@ -4,3 +4,4 @@
 mod bench;
 mod flipped_bits;
 mod retention;
+mod start;
