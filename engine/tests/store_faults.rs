@@ -295,6 +295,27 @@ async fn a_damaged_group_in_the_middle_of_the_log_is_reported_and_the_rest_is_ke
 }
 
 #[tokio::test]
+async fn a_record_damaged_in_the_log_is_reported_and_its_neighbours_are_read() {
+    let bench = Bench::new(12);
+    let engine = bench.open().await;
+    let created = stream(&engine, "s", 1).await;
+    append(&engine, &created.shards[0], &[payload(0, 100), payload(1, 100)]).await.unwrap();
+    append(&engine, &created.shards[0], &[payload(2, 100)]).await.unwrap();
+    drop(engine);
+    let wanted = payload(0, 100);
+    let log = log_files(&bench)[0].clone();
+    let at = bench.disk.snapshot()[&log].windows(100).position(|bytes| bytes == wanted).unwrap();
+    bench.disk.flip_bit(&log, at + 50, 3).unwrap();
+    let engine = bench.open().await;
+    let (stream, limit) = (found(&engine, "s"), ReadLimit { records: 100, bytes: 1 << 20 });
+    let damaged = engine.read(&stream, &stream.shards[0], Ordinal(1), limit).await;
+    let Err(ReadError::Damaged { first, last, .. }) = damaged else { panic!("{damaged:?}") };
+    assert_eq!((first, last), (Ordinal(1), Ordinal(1)));
+    let after = engine.read(&stream, &stream.shards[0], Ordinal(2), limit).await.unwrap();
+    assert_eq!(after.records.iter().map(number).collect::<Vec<_>>(), [1, 2]);
+}
+
+#[tokio::test]
 async fn an_open_directory_is_locked() {
     let bench = Bench::new(9);
     let engine = bench.open().await;

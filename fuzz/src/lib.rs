@@ -5,6 +5,7 @@
 //! Random bytes hardly ever carry a right checksum. So each target also runs over its input with
 //! the sums put right, which reaches the checks behind them.
 
+pub mod crash_recovery;
 pub mod format_batch;
 pub mod format_footer;
 pub mod format_group;
@@ -29,7 +30,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     Target { name: "format_record", run: format_record::run, seeds: format_record::seeds },
     Target { name: "format_batch", run: format_batch::run, seeds: format_batch::seeds },
     Target { name: "format_group", run: format_group::run, seeds: format_group::seeds },
@@ -42,6 +43,7 @@ pub const TARGETS: [Target; 8] = [
     Target { name: "format_manifest", run: format_manifest::run, seeds: format_manifest::seeds },
     Target { name: "format_journal", run: format_journal::run, seeds: format_journal::seeds },
     Target { name: "recovery_floor", run: recovery_floor::run, seeds: recovery_floor::seeds },
+    Target { name: "crash_recovery", run: crash_recovery::run, seeds: crash_recovery::seeds },
 ];
 
 /// Writes `value` at `at`, if it fits.

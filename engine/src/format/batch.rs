@@ -251,6 +251,7 @@ pub struct Batch {
     pub header: Header,
     bytes: Bytes,
     repaired: bool,
+    is_own: bool,
 }
 
 /// One record of a batch.
@@ -281,7 +282,8 @@ impl Batch {
         let table_error = header.check_table_crc(table).err();
         if !bad_header && table_error.is_none() {
             header.check_entries(frame)?;
-            return Ok(Self { header, bytes: bytes.slice(..frame.len()), repaired: false });
+            let bytes = bytes.slice(..frame.len());
+            return Ok(Self { header, bytes, repaired: false, is_own: false });
         }
         let mut repaired = frame.to_vec();
         put(&mut repaired, 0, &block);
@@ -291,12 +293,12 @@ impl Batch {
             flipped.moved_by(HEADER_BYTES).repair(&mut repaired);
         }
         header.check_entries(&repaired)?;
-        Ok(Self { header, bytes: repaired.into(), repaired: true })
+        Ok(Self { header, bytes: repaired.into(), repaired: true, is_own: false })
     }
 
     /// Wraps bytes this process has just encoded: nothing is checked again.
     pub fn trusted(header: Header, bytes: Bytes) -> Self {
-        Self { header, bytes, repaired: false }
+        Self { header, bytes, repaired: false, is_own: true }
     }
 
     /// All bytes of the batch.
@@ -307,6 +309,12 @@ impl Batch {
     /// True when a flipped bit was repaired while opening.
     pub const fn repaired(&self) -> bool {
         self.repaired
+    }
+
+    /// True when this process encoded the batch: its records need no check. Those of a batch that
+    /// was opened may be damaged though header and table are sound.
+    pub const fn is_own(&self) -> bool {
+        self.is_own
     }
 
     /// The position after the last record.

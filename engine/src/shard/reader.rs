@@ -157,8 +157,8 @@ impl Reader {
                     if take.is_done() {
                         break;
                     }
-                    // The tail holds what this process has encoded or checked itself.
-                    take_batch(take, batch, true, None)?;
+                    // What replay brought from the log is checked as anything from a file is.
+                    take_batch(take, batch, batch.is_own(), None)?;
                 }
                 Ok(())
             }

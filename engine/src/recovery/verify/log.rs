@@ -47,7 +47,8 @@ pub(super) struct LogCopy {
     pub(super) count: u32,
     pub(super) header_crc: u32,
     pub(super) damage: Damage,
-    /// False when a checkpoint has made the segment's copy the one that counts.
+    /// False when a checkpoint has made the segment's copy the one that counts: a start passes
+    /// over this one, sound or not.
     pub(super) is_needed: bool,
     /// Damage of the copy in the segment, once one was found there.
     pub(super) in_segment: Option<Damage>,
@@ -157,15 +158,22 @@ fn check_file(
         verifier.harmless(&path, offset, "a flipped bit in a group is repaired on reading");
     }
     for group in &file.groups {
-        let is_needed = group.head.header.position >= replay.position;
+        let is_replayed = group.head.header.position >= replay.position;
         for (prefix, range) in group.head.batches() {
             let offset = group.offset + range.start as u64;
             let bytes = slice(&file.bytes, offset, range.len());
             let copy = look_at(verifier, &path, offset, prefix, &bytes);
+            let is_needed = is_replayed && !is_passed_over(known, &copy);
             copies.insert((prefix.segment, prefix.offset), LogCopy { is_needed, ..copy });
         }
         check_padding(verifier, &path, &file.bytes, group);
     }
+}
+
+/// True when the checkpoint was made after this batch had gone to its segment.
+fn is_passed_over(known: &Known, copy: &LogCopy) -> bool {
+    let floor = known.floors.get(&copy.shard).filter(|_| copy.damage != Damage::Whole);
+    floor.is_some_and(|floor| copy.base.plus(u64::from(copy.count)) <= floor.next)
 }
 
 /// The zeros that fill the last page of a group.

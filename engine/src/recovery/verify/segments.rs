@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use super::Verifier;
-use super::log::{Damage, LogCopies};
+use super::log::{Damage, LogCopies, LogCopy};
 use super::metadata::Known;
 use crate::error::{FormatError, OpenError};
 use crate::format::batch::{self, Batch, HEADER_BYTES};
@@ -229,7 +229,7 @@ impl SegmentFile<'_> {
         let mut saved = walk.next;
         for (_, copy) in copies.range_mut((self.id, walk.position)..(self.id, until)) {
             copy.in_segment = Some(Damage::Whole);
-            if copy.damage.is_none() && copy.base == saved {
+            if copy.is_needed && copy.damage.is_none() && copy.base == saved {
                 saved = saved.plus(u64::from(copy.count));
             }
         }
@@ -244,7 +244,7 @@ impl SegmentFile<'_> {
         let fate = match (is_saved, expired) {
             (true, _) => "the log has a sound copy",
             (false, true) => "they have expired",
-            (false, false) => "no other copy is sound, they are lost",
+            (false, false) => "no other copy serves, they are lost",
         };
         let message = format!("{which} of {label} are damaged: {fate}");
         verifier.find(self.path, walk.position, message, is_saved || expired);
@@ -281,12 +281,13 @@ impl SegmentFile<'_> {
         }
         for &i in &damaged {
             let record = header.base_ordinal.plus(u64::from(i));
-            let saved = copy.as_ref().is_some_and(|copy| copy.damage.spares(i));
+            let serves = |copy: &&mut LogCopy| copy.is_needed && copy.damage.spares(i);
+            let saved = copy.as_ref().is_some_and(serves);
             let expired = record < known.first_kept(self.shard);
             let fate = match (saved, expired) {
                 (true, _) => "the log has a sound copy",
                 (false, true) => "it has expired",
-                (false, false) => "no other copy is sound, it is lost",
+                (false, false) => "no other copy serves, it is lost",
             };
             let label = known.label(self.shard);
             let message = format!("record {record} of {label} is damaged: {fate}");
