@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::builder::FalseyValueParser;
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use kinelog_engine::config::{Config, Durability};
 
 use crate::commands;
@@ -36,8 +36,8 @@ Every option of `serve` is also a variable (KINELOG_DATA_DIR) and a key of the c
 
 /// Runs the program by its command line, environment and configuration file.
 pub fn main() -> ExitCode {
-    let serve = Serve::augment_args(clap::Command::new("serve"));
-    let given = match config_file::with_file(std::env::args_os().collect(), &serve) {
+    let given = std::env::args_os().collect();
+    let given = match config_file::with_file(given, Arguments::command()) {
         Ok(given) => given,
         Err(sentence) => {
             eprintln!("kinelog: {sentence}");
@@ -61,10 +61,9 @@ pub fn main() -> ExitCode {
 }
 
 fn run(serve: &Serve) -> Result<ExitCode, String> {
-    if !serve.listen.ip().is_loopback() && !serve.allow_remote {
-        let listen = serve.listen;
+    if let Some(open) = serve.open_to_others() {
         eprintln!(
-            "kinelog: {listen} can be reached from other machines and no signature is verified; \
+            "kinelog: {open} can be reached from other machines and no signature is verified; \
              add --allow-remote if that is meant"
         );
         return Ok(ExitCode::from(2));
@@ -96,7 +95,6 @@ fn first_paragraph(text: &str) -> String {
     name = "kinelog",
     version,
     args_conflicts_with_subcommands = true,
-    args_override_self = true,
     after_help = EXAMPLES
 )]
 struct Arguments {
@@ -198,6 +196,16 @@ enum DurabilityName {
 }
 
 impl Serve {
+    /// The first address other machines may reach although nobody said that they may.
+    fn open_to_others(&self) -> Option<SocketAddr> {
+        let admin = match self.admin_listen {
+            Some(AdminListen::At(address) | AdminListen::Preferably(address)) => Some(address),
+            Some(AdminListen::Off) | None => None,
+        };
+        let mut addresses = [Some(self.listen), admin].into_iter().flatten();
+        addresses.find(|address| !address.ip().is_loopback() && !self.allow_remote)
+    }
+
     /// The engine's part.
     fn engine(&self) -> Config {
         let mut config = Config::new(&self.data_dir);
@@ -274,8 +282,6 @@ fn stream(text: &str) -> Result<StreamToCreate, &'static str> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     fn sentence(arguments: &[&str]) -> String {
@@ -296,6 +302,28 @@ mod tests {
         let named = Arguments::try_parse_from(["kinelog", "serve", "--limits", "off"]).unwrap();
         let Some(Command::Serve(serve)) = named.command else { panic!("serve was given") };
         assert_eq!(serve.server().kinesis.limits.to_string(), "off");
+    }
+
+    #[test]
+    fn addresses_open_to_others_want_a_word() {
+        let open = |given: &[&str]| {
+            let given = ["kinelog"].iter().chain(given);
+            Arguments::try_parse_from(given).unwrap().serve.open_to_others()
+        };
+        assert_eq!(open(&["--listen=127.0.0.2:1", "--admin-listen=[::1]:2"]), None);
+        assert_eq!(open(&["--listen=0.0.0.0:1"]), Some(([0, 0, 0, 0], 1).into()));
+        assert_eq!(open(&["--admin-listen=10.0.0.1:2"]), Some(([10, 0, 0, 1], 2).into()));
+        let told = ["--listen=0.0.0.0:1", "--admin-listen=0.0.0.0:2", "--allow-remote"];
+        assert_eq!(open(&told), None);
+    }
+
+    #[test]
+    fn every_option_is_a_variable_of_the_same_name() {
+        let serve = Serve::augment_args(clap::Command::new("serve"));
+        for option in serve.get_arguments() {
+            let name = option.get_long().unwrap().to_uppercase().replace('-', "_");
+            assert_eq!(option.get_env().unwrap().to_str(), Some(&*format!("KINELOG_{name}")));
+        }
     }
 
     #[test]

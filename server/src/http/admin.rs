@@ -79,11 +79,14 @@ async fn work<A: Api>(
     let listener = TcpListener::from_std(listener)
         .expect("the runtime of this thread has its I/O driver enabled");
     let places = Arc::new(Semaphore::new(limits::ADMIN_CONNECTIONS_MAX));
-    loop {
+    let accept = async || {
         let place = Arc::clone(&places).acquire_owned().await;
+        listener.accept().await.map(|(stream, _)| (stream, place))
+    };
+    loop {
         tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
+            accepted = accept() => match accepted {
+                Ok((stream, place)) => {
                     let (api, metrics) = (Arc::clone(&api), Arc::clone(&metrics));
                     tokio::task::spawn_local(async move {
                         serve(stream, &*api, &metrics).await;

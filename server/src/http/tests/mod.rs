@@ -1,5 +1,6 @@
 //! The front end through real sockets, with an [`Api`] that needs no store.
 
+mod admin;
 mod bounds;
 mod dispatch;
 mod framing;
