@@ -152,6 +152,7 @@ fn report_open(store: &Config, settings: &server::Settings, engine: &Engine) {
         io = engine.log_device(),
         limits = %settings.kinesis.limits,
         recovery_ms = engine.metrics().recovery_ms.get(),
+        replayed_groups = engine.metrics().replayed_groups.get(),
         replayed_bytes = engine.metrics().replayed_bytes.get(),
         streams = streams.len(),
         shards = streams.iter().map(|stream| stream.shards.len()).sum::<usize>(),

@@ -129,7 +129,7 @@ fn answer<A: Api>(
     match (method, path) {
         (&Method::GET, "/health") => health(api),
         (&Method::GET, "/metrics") => {
-            let text = metrics.render(&api.gauges(), &api.labels());
+            let text = metrics.render(api.observed());
             respond(StatusCode::OK, "text/plain; version=0.0.4", text)
         }
         (&Method::GET, _) => {
