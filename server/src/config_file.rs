@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 use toml::{Table, Value};
 
 /// Adds to the words of a command line what the file named by `--config` says of options that
@@ -14,10 +14,10 @@ use toml::{Table, Value};
 /// # Errors
 ///
 /// One sentence that names the file, and the key where there is one.
-pub(crate) fn with_file(given: Vec<OsString>, program: Command) -> Result<Vec<OsString>, String> {
+pub(crate) fn with_file(given: Vec<OsString>, program: &Command) -> Result<Vec<OsString>, String> {
     let Ok(matches) = program.clone().try_get_matches_from(&given) else { return Ok(given) };
     let (serve, set, at) = match matches.subcommand() {
-        None => (Some(&program), &matches, 1),
+        None => (Some(program), &matches, 1),
         Some(("serve", set)) => (program.find_subcommand("serve"), set, 2),
         Some(_) => return Ok(given),
     };
@@ -80,13 +80,13 @@ fn words(option: &Arg, value: &Value) -> Result<Vec<Option<String>>, &'static st
         let given = value.as_bool().ok_or("true or false")?;
         return Ok(if given { vec![None] } else { Vec::new() });
     }
-    match value {
-        Value::Array(list) if matches!(option.get_action(), clap::ArgAction::Append) => {
-            let words: Option<_> = list.iter().map(|value| word(value).map(Some)).collect();
-            words.ok_or("a list of texts")
-        }
-        _ => Ok(vec![Some(word(value).ok_or("a text or a number")?)]),
+    if let Some(list) = value.as_array()
+        && matches!(option.get_action(), ArgAction::Append)
+    {
+        let words: Option<_> = list.iter().map(|value| word(value).map(Some)).collect();
+        return words.ok_or("a list of texts");
     }
+    Ok(vec![Some(word(value).ok_or("a text or a number")?)])
 }
 
 fn word(value: &Value) -> Option<String> {
@@ -100,8 +100,6 @@ fn word(value: &Value) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::ArgAction;
-
     use super::*;
 
     fn program() -> Command {
@@ -121,13 +119,14 @@ mod tests {
     }
 
     /// The command line with a file of this text; `CONFIG` in it names the file.
+    #[expect(clippy::disallowed_methods, reason = "the file is made as a user does")]
     fn read(text: &str, given: &[&str]) -> Result<Vec<String>, String> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("k.toml");
         std::fs::write(&path, text).unwrap();
         let path = path.to_str().unwrap();
         let given = given.iter().map(|word| word.replace("CONFIG", path).into()).collect();
-        let all = with_file(given, program())?;
+        let all = with_file(given, &program())?;
         Ok(all
             .into_iter()
             .map(|word| word.into_string().unwrap().replace(path, "CONFIG"))
