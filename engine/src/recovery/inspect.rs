@@ -27,7 +27,7 @@ pub fn inspect(file: &Bytes, line: &mut dyn FnMut(String)) {
         let why = why.map(|error| error.to_string()).unwrap_or_default();
         return line(format!("not a sound file of Kinelog: {why}"));
     };
-    line(format!("{:?} of store {:032x}, {} bytes", header.kind, header.store.0, file.len()));
+    line(format!("{:?}, store {:032x}, {} bytes", header.kind, header.store.0, file.len()));
     if is_damaged {
         line(
             "  one copy of the page header, or its zeros, is damaged; the other serves".to_owned(),
