@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
+
 use crate::append::Append;
 use crate::catalog::Catalog;
 use crate::config::Config;
@@ -30,10 +32,13 @@ struct Inner {
     reader: Arc<Reader>,
     maintenance: Arc<Maintenance>,
     log: Arc<LogHandle>,
+    /// Where changes run to their end.
+    runtime: Handle,
 }
 
 impl Engine {
-    /// Opens or creates the store in `config.directory` and recovers it.
+    /// Opens or creates the store in `config.directory` and recovers it. Changes of streams and
+    /// retention run in the calling runtime, which must be driven for as long as the store is open.
     ///
     /// # Errors
     ///
@@ -52,7 +57,9 @@ impl Engine {
         ));
         let interval = Duration::from_millis(reader_config.retention_interval_ms);
         tokio::spawn(Maintenance::run_every(Arc::downgrade(&maintenance), interval));
-        Ok(Self { inner: Arc::new(Inner { device, catalog, reader, maintenance, log }) })
+        let runtime = Handle::current();
+        let inner = Inner { device, catalog, reader, maintenance, log, runtime };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Checkpoints and stops; appends that come later are refused.
@@ -67,7 +74,7 @@ impl Engine {
     /// See `CatalogError`.
     pub async fn create_stream(&self, new: NewStream) -> Result<Arc<Stream>, CatalogError> {
         let inner = Arc::clone(&self.inner);
-        detached(async move {
+        self.detached(async move {
             inner.check_running()?;
             let stream = inner.catalog.create(new).await?;
             inner.add_shards(&stream, &stream.shards).await?;
@@ -107,7 +114,7 @@ impl Engine {
         changes: Vec<StreamChange>,
     ) -> Result<Arc<Stream>, CatalogError> {
         let inner = Arc::clone(&self.inner);
-        detached(async move {
+        self.detached(async move {
             inner.check_running()?;
             inner.catalog.change(stream, changes).await
         })
@@ -128,7 +135,7 @@ impl Engine {
         changes: Vec<StreamChange>,
     ) -> Result<Arc<Stream>, CatalogError> {
         let inner = Arc::clone(&self.inner);
-        detached(async move { inner.reshard(stream, reshard, closed_at, changes).await }).await
+        self.detached(async move { inner.reshard(stream, reshard, closed_at, changes).await }).await
     }
 
     /// Forgets a stream at once; its files go in the background.
@@ -138,7 +145,7 @@ impl Engine {
     /// See `CatalogError`.
     pub async fn remove_stream(&self, stream: StreamId) -> Result<(), CatalogError> {
         let inner = Arc::clone(&self.inner);
-        detached(async move {
+        self.detached(async move {
             inner.check_running()?;
             let removed = inner.catalog.remove(stream).await?;
             let shards = removed.shards.iter().map(|shard| shard.uid).collect();
@@ -239,19 +246,20 @@ impl Engine {
     fn shard(&self, shard: &Shard) -> Option<Arc<ShardLog>> {
         self.inner.log.shared().shards.get(shard.uid)
     }
-}
 
-/// Runs a change to its end even when the caller stops waiting for it: catalogue and log thread
-/// change together or not at all.
-async fn detached<T: Send + 'static>(
-    change: impl Future<Output = Result<T, CatalogError>> + Send + 'static,
-) -> Result<T, CatalogError> {
-    match tokio::spawn(change).await {
-        Ok(result) => result,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Err(CatalogError::Stopped { reason: "the program is ending".to_owned() }),
-        },
+    /// Runs a change to its end even when the caller stops waiting for it, or its runtime ends:
+    /// catalogue and log thread change together or not at all.
+    async fn detached<T: Send + 'static>(
+        &self,
+        change: impl Future<Output = Result<T, CatalogError>> + Send + 'static,
+    ) -> Result<T, CatalogError> {
+        match self.inner.runtime.spawn(change).await {
+            Ok(result) => result,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(CatalogError::Stopped { reason: "the program is ending".to_owned() }),
+            },
+        }
     }
 }
 

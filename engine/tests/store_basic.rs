@@ -187,3 +187,25 @@ async fn ten_thousand_shards_with_a_record_each_reopen_after_a_close() {
     assert!(opened < 20, "no file of a shard is opened: {opened}");
     assert_ten_thousand_shards(&engine).await;
 }
+
+#[tokio::test]
+async fn a_change_outlives_the_runtime_it_was_asked_for_in() {
+    let bench = Bench::new(1);
+    let engine = bench.open().await;
+    let asked = engine.clone();
+    let asking = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let mut change = Box::pin(stream(&asked, "first", 1));
+            std::future::poll_fn(|context| {
+                assert!(change.as_mut().poll(context).is_pending());
+                std::task::Poll::Ready(())
+            })
+            .await;
+        });
+    });
+    asking.join().unwrap();
+    // Changes are made one after the other.
+    stream(&engine, "second", 1).await;
+    assert_eq!(found(&engine, "first").shards.len(), 1);
+}

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::builder::FalseyValueParser;
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use kinelog_engine::config::{Config, Durability};
 
 use crate::commands;
@@ -22,6 +22,7 @@ use crate::server;
 use crate::server::{AdminListen, StreamToCreate};
 use crate::throttle::Limits;
 
+/// Ends `--help`.
 const EXAMPLES: &str = "\
 Examples:
   kinelog                                        serve on 127.0.0.1:4567, data in ./kinelog-data
@@ -36,8 +37,8 @@ Every option of `serve` is also a variable (KINELOG_DATA_DIR) and a key of the c
 
 /// Runs the program by its command line, environment and configuration file.
 pub fn main() -> ExitCode {
-    let serve = Serve::augment_args(clap::Command::new("serve"));
-    let given = match config_file::with_file(std::env::args_os().collect(), &serve) {
+    let given = std::env::args_os().collect();
+    let given = match config_file::with_file(given, &Arguments::command()) {
         Ok(given) => given,
         Err(sentence) => {
             eprintln!("kinelog: {sentence}");
@@ -50,7 +51,7 @@ pub fn main() -> ExitCode {
     };
     let result = match arguments.command {
         Some(Command::Verify(verify)) => commands::verify(&verify.data_dir),
-        Some(Command::Inspect(inspect)) => commands::inspect(&inspect.file),
+        Some(Command::Inspect(inspect)) => commands::inspect(&inspect.files),
         Some(Command::Serve(serve)) => run(&serve),
         None => run(&arguments.serve),
     };
@@ -61,10 +62,9 @@ pub fn main() -> ExitCode {
 }
 
 fn run(serve: &Serve) -> Result<ExitCode, String> {
-    if !serve.listen.ip().is_loopback() && !serve.allow_remote {
-        let listen = serve.listen;
+    if let Some(open) = serve.open_to_others() {
         eprintln!(
-            "kinelog: {listen} can be reached from other machines and no signature is verified; \
+            "kinelog: {open} can be reached from other machines and no signature is verified; \
              add --allow-remote if that is meant"
         );
         return Ok(ExitCode::from(2));
@@ -96,7 +96,6 @@ fn first_paragraph(text: &str) -> String {
     name = "kinelog",
     version,
     args_conflicts_with_subcommands = true,
-    args_override_self = true,
     after_help = EXAMPLES
 )]
 struct Arguments {
@@ -110,7 +109,7 @@ struct Arguments {
 enum Command {
     /// Serves streams; the same as no command
     Serve(Box<Serve>),
-    /// Prints what a stored file holds: a segment, a log file, a manifest or a catalogue journal
+    /// Prints what stored files hold: segments, log files, manifests, journals of the catalogue
     Inspect(Inspect),
     /// Checks every stored byte of a data directory that no server has open, and changes nothing
     Verify(Verify),
@@ -119,49 +118,64 @@ enum Command {
 /// Options of `kinelog verify`.
 #[derive(Args, Debug)]
 struct Verify {
-    /// Directory that holds everything
-    #[arg(long, env = "KINELOG_DATA_DIR", default_value = "./kinelog-data")]
+    /// Directory to check
+    #[arg(
+        long,
+        value_name = "DIRECTORY",
+        env = "KINELOG_DATA_DIR",
+        default_value = "./kinelog-data"
+    )]
     data_dir: PathBuf,
 }
 
 /// Options of `kinelog inspect`.
 #[derive(Args, Debug)]
 struct Inspect {
-    /// The file; one of a running store may be read as well
-    file: PathBuf,
+    /// The files, one after the other; those of a running store may be read as well
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
 }
 
 /// Options of `kinelog serve`.
 #[derive(Args, Debug)]
 struct Serve {
-    /// Address and port to listen on
-    #[arg(long, env = "KINELOG_LISTEN", default_value = "127.0.0.1:4567")]
+    /// Address and port of the service; port 0 picks a free one, which the log names
+    #[arg(long, value_name = "ADDRESS", env = "KINELOG_LISTEN", default_value = "127.0.0.1:4567")]
     listen: SocketAddr,
-    /// Listen on other addresses than loopback, though no signature is verified yet
+    /// Allows addresses that other machines can reach, though no signature is verified yet
     #[arg(long, env = "KINELOG_ALLOW_REMOTE", value_parser = FalseyValueParser::new())]
     allow_remote: bool,
-    /// Address of `/health` and `/metrics`, or `off`; without it 127.0.0.1:4568, or any free port
-    #[arg(long, env = "KINELOG_ADMIN_LISTEN", value_parser = admin_listen)]
+    /// Address and port of `/health` and `/metrics`, or `off`; without this option 127.0.0.1:4568,
+    /// or a free port, which the log names, if that one is taken
+    #[arg(long, value_name = "ADDRESS", env = "KINELOG_ADMIN_LISTEN", value_parser = admin_listen)]
     admin_listen: Option<AdminListen>,
-    /// TOML file with any of these options as keys
-    #[arg(long, env = "KINELOG_CONFIG")]
+    /// TOML file with any of these options as keys, such as `data-dir = "/var/lib/kinelog"`
+    #[arg(long, value_name = "FILE", env = "KINELOG_CONFIG")]
     config: Option<PathBuf>,
     /// Form of the log lines on standard error
     #[arg(long, env = "KINELOG_LOG_FORMAT", value_enum, default_value = "text")]
-    pub(crate) log_format: LogFormat,
-    /// Directory that holds everything; one process at a time may have it open
-    #[arg(long, env = "KINELOG_DATA_DIR", default_value = "./kinelog-data")]
+    log_format: LogFormat,
+    /// Directory that holds everything, made if missing; one process at a time may have it open
+    #[arg(
+        long,
+        value_name = "DIRECTORY",
+        env = "KINELOG_DATA_DIR",
+        default_value = "./kinelog-data"
+    )]
     data_dir: PathBuf,
-    /// What an acknowledged write means: on the device, or in memory only (for tests)
+    /// What a success answer to a write means: `fsync`, the records are on the device; `none`, they
+    /// are in memory and a crash may lose them (for tests)
     #[arg(long, env = "KINELOG_DURABILITY", value_enum, default_value = "fsync")]
     durability: DurabilityName,
-    /// How the log is written: by a ring where the kernel allows it, or as told
+    /// How the log is written; the promises are the same
     #[arg(long, env = "KINELOG_IO", value_enum, default_value = "auto")]
     io: Io,
-    /// Limits on streams and shards: `aws`, `off`, or a factor on them such as 4
-    #[arg(long, env = "KINELOG_LIMITS", default_value = "aws")]
+    /// Rates of shards and calls: as `aws` enforces them, a factor on those from 0.001 to 100000, or
+    /// `off`, which also lifts the quota of shards
+    #[arg(long, value_name = "aws|off|FACTOR", env = "KINELOG_LIMITS", default_value = "aws")]
     limits: Limits,
-    /// Stream to create at the start unless it exists; on-demand without a number of shards
+    /// Stream to create at the start unless it exists; on-demand without a number of shards; may be
+    /// given more than once
     #[arg(long, env = "KINELOG_CREATE_STREAM", value_name = "NAME[:SHARDS]", value_delimiter = ',', value_parser = stream)]
     create_stream: Vec<StreamToCreate>,
     /// Region of the streams created at the start
@@ -171,22 +185,22 @@ struct Serve {
     #[arg(long, env = "KINELOG_ACCOUNT_ID", default_value = "000000000000", value_parser = account)]
     account_id: String,
     /// Time a stream spends in CREATING, UPDATING and DELETING, in milliseconds
-    #[arg(long, env = "KINELOG_TRANSITION_MS", default_value_t = 500)]
+    #[arg(long, value_name = "MS", env = "KINELOG_TRANSITION_MS", default_value_t = 500)]
     transition_ms: u64,
-    /// Threads that serve HTTP; without it one for each core
-    #[arg(long, env = "KINELOG_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    /// Threads that serve HTTP, 1 to 1024; without this option one for each core
+    #[arg(long, value_name = "NUMBER", env = "KINELOG_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
-    /// Connections that may be open at once
-    #[arg(long, env = "KINELOG_CONNECTIONS_MAX", default_value_t = limits::CONNECTIONS_MAX)]
+    /// Connections of clients that may be open at once; further ones are closed
+    #[arg(long, value_name = "NUMBER", env = "KINELOG_CONNECTIONS_MAX", default_value_t = limits::CONNECTIONS_MAX)]
     connections_max: usize,
-    /// Memory that request bodies may hold at once, in bytes
-    #[arg(long, env = "KINELOG_BODY_MEMORY_BYTES", default_value_t = limits::BODY_MEMORY_BYTES_MAX)]
+    /// Memory that bodies of requests and unread answers may hold at once, in bytes
+    #[arg(long, value_name = "BYTES", env = "KINELOG_BODY_MEMORY_BYTES", default_value_t = limits::BODY_MEMORY_BYTES_MAX)]
     body_memory_bytes: usize,
-    /// Writes are refused when less disk space than this is free, in bytes
-    #[arg(long, env = "KINELOG_RESERVE_BYTES", default_value_t = 256 << 20)]
+    /// Free disk space below which writes are refused, in bytes
+    #[arg(long, value_name = "BYTES", env = "KINELOG_RESERVE_BYTES", default_value_t = 256 << 20)]
     reserve_bytes: u64,
     /// How far the date of a request may be off, either way, in seconds
-    #[arg(long, env = "KINELOG_CLOCK_SKEW_SECONDS", default_value_t = limits::CLOCK_SKEW_SECONDS)]
+    #[arg(long, value_name = "SECONDS", env = "KINELOG_CLOCK_SKEW_SECONDS", default_value_t = limits::CLOCK_SKEW_SECONDS)]
     clock_skew_seconds: u64,
 }
 
@@ -198,6 +212,16 @@ enum DurabilityName {
 }
 
 impl Serve {
+    /// The first address other machines may reach although nobody said that they may.
+    fn open_to_others(&self) -> Option<SocketAddr> {
+        let admin = match self.admin_listen {
+            Some(AdminListen::At(address) | AdminListen::Preferably(address)) => Some(address),
+            Some(AdminListen::Off) | None => None,
+        };
+        let mut addresses = [Some(self.listen), admin].into_iter().flatten();
+        addresses.find(|address| !address.ip().is_loopback() && !self.allow_remote)
+    }
+
     /// The engine's part.
     fn engine(&self) -> Config {
         let mut config = Config::new(&self.data_dir);
@@ -274,8 +298,6 @@ fn stream(text: &str) -> Result<StreamToCreate, &'static str> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     fn sentence(arguments: &[&str]) -> String {
@@ -296,6 +318,28 @@ mod tests {
         let named = Arguments::try_parse_from(["kinelog", "serve", "--limits", "off"]).unwrap();
         let Some(Command::Serve(serve)) = named.command else { panic!("serve was given") };
         assert_eq!(serve.server().kinesis.limits.to_string(), "off");
+    }
+
+    #[test]
+    fn addresses_open_to_others_want_a_word() {
+        let open = |given: &[&str]| {
+            let given = ["kinelog"].iter().chain(given);
+            Arguments::try_parse_from(given).unwrap().serve.open_to_others()
+        };
+        assert_eq!(open(&["--listen=127.0.0.2:1", "--admin-listen=[::1]:2"]), None);
+        assert_eq!(open(&["--listen=0.0.0.0:1"]), Some(([0, 0, 0, 0], 1).into()));
+        assert_eq!(open(&["--admin-listen=10.0.0.1:2"]), Some(([10, 0, 0, 1], 2).into()));
+        let told = ["--listen=0.0.0.0:1", "--admin-listen=0.0.0.0:2", "--allow-remote"];
+        assert_eq!(open(&told), None);
+    }
+
+    #[test]
+    fn every_option_is_a_variable_of_the_same_name() {
+        let serve = Serve::augment_args(clap::Command::new("serve"));
+        for option in serve.get_arguments() {
+            let name = option.get_long().unwrap().to_uppercase().replace('-', "_");
+            assert_eq!(option.get_env().unwrap().to_str(), Some(&*format!("KINELOG_{name}")));
+        }
     }
 
     #[test]

@@ -1,17 +1,19 @@
-//! What the commands do: open the device and the store, serve until told to stop, or verify.
+//! What the commands do: open the device and the store and serve until told to stop, verify, or
+//! inspect.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use kinelog_engine::Engine;
 use kinelog_engine::config::Config;
 use kinelog_engine::device::clock::{SystemClock, SystemEntropy};
 use kinelog_engine::device::posix::{self, HELPER_THREADS, PosixFiles, PosixLog};
 use kinelog_engine::device::uring::UringLog;
-use kinelog_engine::device::{Device, LogRuntime};
-use kinelog_engine::error::OpenError;
+use kinelog_engine::device::{Device, Files, LogRuntime};
+use kinelog_engine::error::{DeviceError, OpenError};
 use kinelog_engine::recovery::verify::{Finding, Report};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -152,6 +154,7 @@ fn report_open(store: &Config, settings: &server::Settings, engine: &Engine) {
         io = engine.log_device(),
         limits = %settings.kinesis.limits,
         recovery_ms = engine.metrics().recovery_ms.get(),
+        replayed_groups = engine.metrics().replayed_groups.get(),
         replayed_bytes = engine.metrics().replayed_bytes.get(),
         streams = streams.len(),
         shards = streams.iter().map(|stream| stream.shards.len()).sum::<usize>(),
@@ -190,19 +193,25 @@ fn measure_flush(store: &Config, engine: &Engine) {
     });
 }
 
-/// Prints what a stored file holds.
-pub(crate) fn inspect(path: &Path) -> Result<ExitCode, Sentence> {
+/// Prints what stored files hold.
+pub(crate) fn inspect(paths: &[PathBuf]) -> Result<ExitCode, Sentence> {
+    let files = PosixFiles::new(HELPER_THREADS).map_err(|error| error.to_string())?;
     runtime()?.block_on(async {
-        let device = device(Io::Posix, path)?;
-        let unreadable =
-            |error| format!("{} cannot be read: {error}; check its name", path.display());
-        let file = device.files.open_read(path).await.map_err(unreadable)?;
-        let bytes = file.bytes().await.map_err(unreadable)?;
-        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-        let bytes = file.read(0, bytes).await.map_err(unreadable)?;
-        kinelog_engine::recovery::inspect::inspect(&bytes, &mut |line| print(&(line + "\n")));
+        for path in paths {
+            let bytes = read(&files, path).await.map_err(|error| {
+                format!("{error}; check {} and its permissions", path.display())
+            })?;
+            print(&format!("{}\n", path.display()));
+            kinelog_engine::recovery::inspect::inspect(&bytes, &mut |line| print(&(line + "\n")));
+        }
         Ok(ExitCode::SUCCESS)
     })
+}
+
+async fn read(files: &PosixFiles, path: &Path) -> Result<Bytes, DeviceError> {
+    let file = files.open_read(path).await?;
+    let bytes = usize::try_from(file.bytes().await?).unwrap_or(usize::MAX);
+    file.read(0, bytes).await
 }
 
 /// Connections and segments take descriptors; the soft limit is often 1024.

@@ -4,44 +4,46 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use clap::Command;
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Command};
 use toml::{Table, Value};
 
-/// Puts the options of the file named by `--config` (or `KINELOG_CONFIG`) in front of those given.
+/// Adds to the words of a command line what the file named by `--config` says of options that
+/// neither the command line nor the environment sets. What `program` would refuse stays as it is.
 ///
 /// # Errors
 ///
 /// One sentence that names the file, and the key where there is one.
-pub(crate) fn with_file(given: Vec<OsString>, serve: &Command) -> Result<Vec<OsString>, String> {
-    let Some(path) = named(&given) else { return Ok(given) };
-    let text = std::fs::read_to_string(&path).map_err(|error| {
+pub(crate) fn with_file(given: Vec<OsString>, program: &Command) -> Result<Vec<OsString>, String> {
+    let Ok(matches) = program.clone().try_get_matches_from(&given) else { return Ok(given) };
+    let (serve, set, at) = match matches.subcommand() {
+        None => (Some(program), &matches, 1),
+        Some(("serve", set)) => (program.find_subcommand("serve"), set, 2),
+        Some(_) => return Ok(given),
+    };
+    let (Some(serve), Some(path)) = (serve, set.get_one::<PathBuf>("config")) else {
+        return Ok(given);
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| {
         format!("the configuration {} cannot be read: {error}; check --config", path.display())
     })?;
     let table: Table = text.parse().map_err(|error: toml::de::Error| {
         format!("{} is not TOML: {}; correct it", path.display(), error.message())
     })?;
-    let options = options(&table, &path, serve)?;
-    let at = usize::from(given.get(1).is_some_and(|first| first == "serve")) + 1;
+    let from_file = options(&table, path, serve, set)?;
     let mut all = given;
-    all.splice(at.min(all.len())..at.min(all.len()), options.into_iter().map(OsString::from));
+    let at = at.min(all.len());
+    all.splice(at..at, from_file.into_iter().map(OsString::from));
     Ok(all)
 }
 
-fn named(given: &[OsString]) -> Option<PathBuf> {
-    let mut words = given.iter().map(|word| word.to_string_lossy());
-    while let Some(word) = words.next() {
-        if word == "--config" {
-            return words.next().map(|path| PathBuf::from(&*path));
-        }
-        if let Some(path) = word.strip_prefix("--config=") {
-            return Some(PathBuf::from(path));
-        }
-    }
-    std::env::var_os("KINELOG_CONFIG").map(PathBuf::from)
-}
-
-/// The file's keys as options, without those the environment sets.
-fn options(table: &Table, path: &Path, serve: &Command) -> Result<Vec<String>, String> {
+/// The file's keys as options, without those that are set already.
+fn options(
+    table: &Table,
+    path: &Path,
+    serve: &Command,
+    set: &ArgMatches,
+) -> Result<Vec<String>, String> {
     let mut options = Vec::new();
     for (key, value) in table {
         let known = serve.get_arguments().find(|known| known.get_long() == Some(key.as_str()));
@@ -51,75 +53,148 @@ fn options(table: &Table, path: &Path, serve: &Command) -> Result<Vec<String>, S
                 path.display()
             ));
         };
-        if known.get_env().is_some_and(|name| std::env::var_os(name).is_some()) {
-            continue;
-        }
-        for word in words(value).ok_or_else(|| {
-            format!(
-                "{}: {key} must be a text, a number, a list of texts or a truth",
-                path.display()
-            )
-        })? {
-            options.push(match word {
+        let words = words(known, value)
+            .map_err(|expected| format!("{}: {key} must be {expected}", path.display()))?;
+        if !is_set(set, known) {
+            options.extend(words.into_iter().map(|word| match word {
                 Some(word) => format!("--{key}={word}"),
                 None => format!("--{key}"),
-            });
+            }));
         }
     }
     Ok(options)
 }
 
-/// The values of a key; `None` inside stands for an option without a value.
-fn words(value: &Value) -> Option<Vec<Option<String>>> {
-    let one = |value: &Value| match value {
+fn is_set(set: &ArgMatches, option: &Arg) -> bool {
+    let source = set.value_source(option.get_id().as_str());
+    matches!(source, Some(ValueSource::CommandLine | ValueSource::EnvVariable))
+}
+
+/// The values an option is given, `None` where it is given without one.
+///
+/// # Errors
+///
+/// What would be right.
+fn words(option: &Arg, value: &Value) -> Result<Vec<Option<String>>, &'static str> {
+    if !option.get_action().takes_values() {
+        let given = value.as_bool().ok_or("true or false")?;
+        return Ok(if given { vec![None] } else { Vec::new() });
+    }
+    if let Some(list) = value.as_array()
+        && matches!(option.get_action(), ArgAction::Append)
+    {
+        let words: Option<_> = list.iter().map(|value| word(value).map(Some)).collect();
+        return words.ok_or("a list of texts");
+    }
+    Ok(vec![Some(word(value).ok_or("a text or a number")?)])
+}
+
+fn word(value: &Value) -> Option<String> {
+    match value {
         Value::String(text) => Some(text.clone()),
         Value::Integer(number) => Some(number.to_string()),
         Value::Float(number) => Some(number.to_string()),
         Value::Boolean(_) | Value::Datetime(_) | Value::Array(_) | Value::Table(_) => None,
-    };
-    match value {
-        Value::Boolean(true) => Some(vec![None]),
-        Value::Boolean(false) => Some(Vec::new()),
-        Value::Array(list) => list.iter().map(|value| one(value).map(Some)).collect(),
-        Value::String(_)
-        | Value::Integer(_)
-        | Value::Float(_)
-        | Value::Datetime(_)
-        | Value::Table(_) => Some(vec![Some(one(value)?)]),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::Arg;
-
     use super::*;
 
-    fn command() -> Command {
+    fn program() -> Command {
         let option = |name: &'static str| Arg::new(name).long(name);
-        Command::new("serve").args(["limits", "threads", "create-stream", "config"].map(option))
+        let serve = [
+            option("limits"),
+            option("threads"),
+            option("create-stream").action(ArgAction::Append),
+            option("allow-remote").action(ArgAction::SetTrue),
+            option("config").value_parser(clap::value_parser!(PathBuf)),
+        ];
+        let verify = Command::new("verify").arg(option("data-dir"));
+        Command::new("kinelog")
+            .args(serve.clone())
+            .subcommand(Command::new("serve").args(serve))
+            .subcommand(verify)
     }
 
-    fn read(text: &str) -> Result<Vec<String>, String> {
-        options(&text.parse().unwrap(), Path::new("k.toml"), &command())
+    /// The command line with a file of this text; `CONFIG` in it names the file.
+    #[expect(clippy::disallowed_methods, reason = "the file is made as a user does")]
+    fn read(text: &str, given: &[&str]) -> Result<Vec<String>, String> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("k.toml");
+        std::fs::write(&path, text).unwrap();
+        let path = path.to_str().unwrap();
+        let given = given.iter().map(|word| word.replace("CONFIG", path).into()).collect();
+        let all = with_file(given, &program())?;
+        Ok(all
+            .into_iter()
+            .map(|word| word.into_string().unwrap().replace(path, "CONFIG"))
+            .collect())
     }
 
     #[test]
     fn keys_become_options_of_the_same_name() {
-        let options = read("limits = 'off'\nthreads = 2\ncreate-stream = ['a:1', 'b']").unwrap();
-        let expected = ["--create-stream=a:1", "--create-stream=b", "--limits=off", "--threads=2"];
-        assert_eq!(options, expected);
+        let text = "limits = 'off'\nthreads = 2\ncreate-stream = ['a:1', 'b']\nallow-remote = true";
+        let from_file = [
+            "--allow-remote",
+            "--create-stream=a:1",
+            "--create-stream=b",
+            "--limits=off",
+            "--threads=2",
+        ];
+        for (given, at) in [
+            (&["kinelog", "--config", "CONFIG"][..], 1),
+            (&["kinelog", "serve", "--config=CONFIG"], 2),
+        ] {
+            let expected = [&given[..at], &from_file, &given[at..]].concat();
+            assert_eq!(read(text, given).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn the_command_line_counts_more_than_the_file() {
+        let given = ["kinelog", "--limits", "4", "--create-stream=c", "--config=CONFIG"];
+        let all = read("limits = 'off'\ncreate-stream = ['a']\nthreads = 2", &given).unwrap();
+        assert_eq!(all, [&["kinelog", "--threads=2"], &given[1..]].concat());
+    }
+
+    #[test]
+    fn false_leaves_a_switch_off() {
+        let given = ["kinelog", "--config=CONFIG"];
+        assert_eq!(read("allow-remote = false", &given).unwrap(), given);
+    }
+
+    #[test]
+    fn other_commands_and_wrong_lines_are_left_alone() {
+        for given in [&["kinelog", "verify"][..], &["kinelog", "--nonsense", "--config=CONFIG"]] {
+            assert_eq!(read("limits = 'off'", given).unwrap(), given);
+        }
     }
 
     #[test]
     fn unknown_keys_are_named() {
-        let sentence = read("limit = 'off'").unwrap_err();
-        assert!(sentence.contains("k.toml has the key limit"), "{sentence}");
-        assert!(read("config = 'other.toml'").is_err());
+        let given = ["kinelog", "--config=CONFIG"];
+        let sentence = read("limit = 'off'", &given).unwrap_err();
+        assert!(sentence.contains("k.toml has the key limit, which is no option"), "{sentence}");
+        assert!(read("config = 'other.toml'", &given).is_err());
     }
 
     #[test]
-    fn a_value_of_the_wrong_kind_is_refused() {
-        assert!(read("limits = { a = 1 }").unwrap_err().contains("limits must be"));
+    fn values_of_the_wrong_kind_are_refused() {
+        let given = ["kinelog", "--config=CONFIG"];
+        for (text, words) in [
+            ("limits = { a = 1 }", "limits must be a text or a number"),
+            ("limits = false", "limits must be a text or a number"),
+            ("limits = ['off']", "limits must be a text or a number"),
+            ("create-stream = [true]", "create-stream must be a list of texts"),
+            ("allow-remote = 'no'", "allow-remote must be true or false"),
+            ("limits", "is not TOML"),
+        ] {
+            let sentence = read(text, &given).unwrap_err();
+            assert!(sentence.contains(words) && !sentence.contains('\n'), "{sentence}");
+        }
+        let missing = read("", &["kinelog", "--config=CONFIG.missing"]).unwrap_err();
+        assert!(missing.contains("cannot be read"), "{missing}");
     }
 }

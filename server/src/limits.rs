@@ -271,12 +271,17 @@ pub const BODY_VALUES_MAX: usize = 65_536;
 /// Reason: a bound of our own; no real client comes near it.
 pub const BODY_NUMBER_DIGITS_MAX: usize = 40;
 
-/// Most entries of one `ValidationException` message. Observed of the service.
+/// Most entries of one `ValidationException` message.
 ///
-/// Reason: a bound of our own; no real client comes near it.
+/// Source: observed of the service.
 pub const VIOLATIONS_MAX: usize = 10;
 
 /// Connections of operators open at once; further ones wait.
 ///
 /// Reason: a few scrapers and checks; they must never take what the service's clients need.
 pub const ADMIN_CONNECTIONS_MAX: usize = 64;
+
+/// Streams with counters of their own; further ones share one set.
+///
+/// Reason: five lines each in an answer that is read every few seconds.
+pub const STREAMS_MEASURED_MAX: usize = 1_000;

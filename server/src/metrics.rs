@@ -1,7 +1,11 @@
 //! Counters of the server and their export in the text format of Prometheus.
 
+pub mod traffic;
+
 use hyper::StatusCode;
+use kinelog_engine::metrics::HistogramValues;
 use prometheus::core::Collector;
+use prometheus::proto;
 use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
     TextEncoder,
@@ -88,35 +92,69 @@ impl Metrics {
         self.response_bytes.inc_by(bytes as u64);
     }
 
-    /// Everything as text, each of `gauges` as `kinelog_engine_<name>`, and `labels` on
-    /// `kinelog_info`.
-    pub fn render(
-        &self,
-        gauges: &[(&'static str, u64)],
-        labels: &[(&'static str, String)],
-    ) -> String {
+    /// Everything as text; what is observed of the store as `kinelog_engine_<name>`.
+    pub fn render(&self, observed: Observed) -> String {
+        let Observed { labels, values, histograms, families: further } = observed;
         let mut families = self.registry.gather();
-        let info = labels.iter().fold(
+        families.extend(further);
+        let info = labels.into_iter().fold(
             Opts::new("kinelog_info", "What this server is; always 1."),
-            |info, (name, value)| info.const_label(*name, value),
+            |info, (name, value)| info.const_label(name, value),
         );
-        if let Ok(info) = IntGauge::with_opts(info) {
-            info.set(1);
-            families.extend(info.collect());
-        }
-        for (name, value) in gauges {
+        families.extend(gauge(info, 1));
+        for (name, value) in values {
             let help = "Counter or gauge of the store.";
-            if let Ok(gauge) = IntGauge::new(format!("kinelog_engine_{name}"), help) {
-                gauge.set(i64::try_from(*value).unwrap_or(i64::MAX));
-                families.extend(gauge.collect());
-            }
+            families.extend(gauge(Opts::new(format!("kinelog_engine_{name}"), help), value));
         }
+        families.extend(histograms.into_iter().map(|(name, values)| histogram(name, &values)));
         let mut text = Vec::new();
         if let Err(error) = TextEncoder::new().encode(&families, &mut text) {
             tracing::error!(%error, "metrics not rendered");
         }
         String::from_utf8_lossy(&text).into_owned()
     }
+}
+
+/// What is asked of the service and the store whenever metrics are exported.
+#[derive(Debug, Default)]
+pub struct Observed {
+    /// What does not change while the server runs: labels of `kinelog_info`.
+    pub labels: Vec<(&'static str, String)>,
+    /// Counters and gauges of the store.
+    pub values: Vec<(&'static str, u64)>,
+    /// Histograms of the store.
+    pub histograms: Vec<(&'static str, HistogramValues)>,
+    /// Whatever else is exported.
+    pub families: Vec<proto::MetricFamily>,
+}
+
+fn gauge(options: Opts, value: u64) -> Vec<proto::MetricFamily> {
+    let Ok(gauge) = IntGauge::with_opts(options) else { return Vec::new() };
+    gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+    gauge.collect()
+}
+
+/// The crate's own histograms cannot be set to what others have counted.
+#[expect(clippy::cast_precision_loss, reason = "the text format has no other numbers")]
+fn histogram(name: &str, values: &HistogramValues) -> proto::MetricFamily {
+    let bucket = |&(bound, count): &(u64, u64)| {
+        let mut bucket = proto::Bucket::default();
+        bucket.set_upper_bound(bound as f64);
+        bucket.set_cumulative_count(count);
+        bucket
+    };
+    let mut histogram = proto::Histogram::default();
+    histogram.set_bucket(values.up_to.iter().map(bucket).collect());
+    histogram.set_sample_count(values.count);
+    histogram.set_sample_sum(values.sum as f64);
+    let mut family = proto::MetricFamily::default();
+    family.set_name(format!("kinelog_engine_{name}"));
+    family.set_help("Histogram of the store.".to_owned());
+    family.set_field_type(proto::MetricType::HISTOGRAM);
+    let mut metric = proto::Metric::default();
+    metric.set_histogram(histogram);
+    family.set_metric(vec![metric]);
+    family
 }
 
 impl Default for Metrics {
@@ -146,7 +184,13 @@ mod tests {
         let metrics = Metrics::new();
         metrics.answered("PutRecord", StatusCode::OK, 0.002, 10);
         metrics.answered("PutRecord", StatusCode::OK, 0.002, 5);
-        let text = metrics.render(&[("groups", 7)], &[("io", "posix".to_owned())]);
+        let sizes = HistogramValues { up_to: vec![(1, 2), (2, 3)], count: 4, sum: 30 };
+        let text = metrics.render(Observed {
+            labels: vec![("io", "posix".to_owned())],
+            values: vec![("groups", 7)],
+            histograms: vec![("group_bytes", sizes)],
+            families: Vec::new(),
+        });
         for line in [
             r#"kinelog_requests_total{operation="PutRecord",status="200"} 2"#,
             "kinelog_response_bytes_total 15",
@@ -154,6 +198,9 @@ mod tests {
             r#"kinelog_request_seconds_bucket{operation="PutRecord",le="0.001"} 0"#,
             "kinelog_engine_groups 7",
             r#"kinelog_info{io="posix"} 1"#,
+            r#"kinelog_engine_group_bytes_bucket{le="2"} 3"#,
+            r#"kinelog_engine_group_bytes_bucket{le="+Inf"} 4"#,
+            "kinelog_engine_group_bytes_sum 30",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in {text}");
         }

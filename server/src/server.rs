@@ -15,7 +15,7 @@ use crate::aws::value::Value;
 use crate::http::{self, Admin, Api, Health, Running, Status};
 use crate::kinesis::context::{self, Context};
 use crate::kinesis::{self, Operation};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Observed};
 
 /// How to serve.
 #[derive(Clone, Debug)]
@@ -206,18 +206,20 @@ impl Api for Kinesis {
         }
     }
 
-    fn gauges(&self) -> Vec<(&'static str, u64)> {
-        let mut gauges = self.context.engine.metrics().values();
-        gauges.extend(self.context.refused());
-        gauges
-    }
-
-    fn labels(&self) -> Vec<(&'static str, String)> {
-        vec![
-            ("version", env!("CARGO_PKG_VERSION").to_owned()),
-            ("durability", durability_name(self.durability).to_owned()),
-            ("io", self.context.engine.log_device().to_owned()),
-            ("limits", self.context.settings().limits.to_string()),
-        ]
+    fn observed(&self) -> Observed {
+        let engine = &self.context.engine;
+        let mut values = engine.metrics().values();
+        values.extend(self.context.refused());
+        Observed {
+            labels: vec![
+                ("version", env!("CARGO_PKG_VERSION").to_owned()),
+                ("durability", durability_name(self.durability).to_owned()),
+                ("io", engine.log_device().to_owned()),
+                ("limits", self.context.settings().limits.to_string()),
+            ],
+            values,
+            histograms: engine.metrics().histograms(),
+            families: self.context.traffic().collect(|| engine.all_streams()),
+        }
     }
 }

@@ -12,6 +12,8 @@ use crate::format::page_header::{self, FileKind, PageHeader};
 use crate::limits::PAGE_BYTES;
 use crate::types::SegmentId;
 
+/// Batches start at multiples of this many bytes.
+const BATCH_ALIGNMENT: usize = 8;
 /// Longest part of a journal frame's payload that is printed, in bytes.
 const PAYLOAD_BYTES_PRINTED: usize = 400;
 
@@ -25,7 +27,7 @@ pub fn inspect(file: &Bytes, line: &mut dyn FnMut(String)) {
         let why = why.map(|error| error.to_string()).unwrap_or_default();
         return line(format!("not a sound file of Kinelog: {why}"));
     };
-    line(format!("{:?} of store {:032x}, {} bytes", header.kind, header.store.0, file.len()));
+    line(format!("{:?}, store {:032x}, {} bytes", header.kind, header.store.0, file.len()));
     if is_damaged {
         line(
             "  one copy of the page header, or its zeros, is damaged; the other serves".to_owned(),
@@ -58,11 +60,14 @@ fn segment(file: &Bytes, header: &PageHeader, line: &mut dyn FnMut(String)) {
                 line(format!("  {at:>10} {}", describe(&batch)));
                 at += u64::from(batch.header.frame_bytes);
             }
-            Err(error) => {
-                let is_empty = rest.iter().all(|byte| *byte == 0);
-                let rest = if is_empty { "zeros to the end".to_owned() } else { error.to_string() };
-                line(format!("  {at:>10} no batch: {rest}"));
+            Err(_) if rest.iter().all(|byte| *byte == 0) => {
+                line(format!("  {at:>10} zeros to the end"));
                 break;
+            }
+            Err(error) => {
+                let next = next_batch(file, id, at, end).unwrap_or(end);
+                line(format!("  {at:>10} NO BATCH up to {next}: {error}"));
+                at = next;
             }
         }
     }
@@ -79,11 +84,21 @@ fn segment(file: &Bytes, header: &PageHeader, line: &mut dyn FnMut(String)) {
     }
 }
 
+/// Where the next sound header after `at` stands; headers name their place in their checksum.
+fn next_batch(file: &[u8], id: SegmentId, at: u64, end: u64) -> Option<u64> {
+    (at..end)
+        .step_by(BATCH_ALIGNMENT)
+        .skip(1)
+        .find(|next| batch::decode_header(&file[usize_of(*next)..], batch::salt(id, *next)).is_ok())
+}
+
 /// One line on a batch, its records checked.
 fn describe(batch: &Batch) -> String {
     let header = &batch.header;
     let mut text = format!(
-        "batch: ordinals {} to {}, arrivals {} to {} ms, {} bytes, epoch {}, log position {}",
+        "batch: {} records, ordinals {} to {}, arrivals {} to {} ms, {} bytes, epoch {}, \
+         log position {}",
+        header.count,
         header.base_ordinal,
         batch.end().0.saturating_sub(1),
         header.first_arrival,

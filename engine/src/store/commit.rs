@@ -104,7 +104,7 @@ async fn write_group(log: &LogThread, appends: &[QueuedAppend]) -> Result<(Group
     let start = Instant::now();
     let written = log.log.write(&group.header, &group.prefixes, buffer).await;
     let micros = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
-    log.shared.metrics.log_write_micros.add(micros);
+    log.shared.metrics.log_write_micros.observe(micros);
     written.map(|bytes| (group, bytes)).map_err(Failure::Write)
 }
 
@@ -140,6 +140,8 @@ fn count(log: &LogThread, group: &Group, bytes: usize) {
     metrics.appended_bytes.add(stored.sum());
     metrics.groups.add(1);
     metrics.log_bytes.add(bytes as u64);
+    metrics.group_records.observe(group.records);
+    metrics.group_bytes.observe(bytes as u64);
 }
 
 fn refuse(log: &LogThread, appends: Vec<QueuedAppend>) {

@@ -94,6 +94,7 @@ fn copy_of(found: &Found, file: &Bytes) -> Bytes {
 fn report(log: &LogThread, file: &ScannedFile, losses: &mut Losses) {
     let path = file.entry.path.display();
     log.shared.metrics.repaired_bits.add(file.repaired_bits);
+    log.shared.metrics.replayed_groups.add(file.groups.len() as u64);
     if let Some(offset) = file.torn {
         tracing::info!(file = %path, offset, "the log ends with a group that was never complete");
     }

@@ -79,11 +79,14 @@ async fn work<A: Api>(
     let listener = TcpListener::from_std(listener)
         .expect("the runtime of this thread has its I/O driver enabled");
     let places = Arc::new(Semaphore::new(limits::ADMIN_CONNECTIONS_MAX));
-    loop {
+    let accept = async || {
         let place = Arc::clone(&places).acquire_owned().await;
+        listener.accept().await.map(|(stream, _)| (stream, place))
+    };
+    loop {
         tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
+            accepted = accept() => match accepted {
+                Ok((stream, place)) => {
                     let (api, metrics) = (Arc::clone(&api), Arc::clone(&metrics));
                     tokio::task::spawn_local(async move {
                         serve(stream, &*api, &metrics).await;
@@ -126,7 +129,7 @@ fn answer<A: Api>(
     match (method, path) {
         (&Method::GET, "/health") => health(api),
         (&Method::GET, "/metrics") => {
-            let text = metrics.render(&api.gauges(), &api.labels());
+            let text = metrics.render(api.observed());
             respond(StatusCode::OK, "text/plain; version=0.0.4", text)
         }
         (&Method::GET, _) => {

@@ -9,6 +9,7 @@ use crate::aws::Encoding;
 use crate::aws::exception::Exception;
 use crate::aws::sigv4::Principal;
 use crate::aws::value::Value;
+use crate::metrics::Observed;
 
 /// A set of operations reached by `X-Amz-Target`. One value is shared by all worker threads.
 pub trait Api: Send + Sync + 'static {
@@ -37,12 +38,8 @@ pub trait Api: Send + Sync + 'static {
     /// How the server is.
     fn health(&self) -> Health;
 
-    /// Name and current value of each gauge of the store.
-    fn gauges(&self) -> Vec<(&'static str, u64)>;
-
-    /// What does not change while the server runs: name and value of each label of
-    /// `kinelog_info`.
-    fn labels(&self) -> Vec<(&'static str, String)>;
+    /// What is exported beside the front end's own counters.
+    fn observed(&self) -> Observed;
 }
 
 /// How the server is; answered as JSON.

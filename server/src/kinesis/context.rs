@@ -13,6 +13,7 @@ use crate::aws::exception::Exception;
 use crate::aws::sigv4::Principal;
 use crate::aws::writer::Writer;
 use crate::limits;
+use crate::metrics::traffic::Traffic;
 use crate::seal::SealKey;
 use crate::throttle::{Limits, Throttle};
 
@@ -58,6 +59,7 @@ pub struct Context {
 struct Shared {
     settings: Settings,
     throttle: Throttle,
+    traffic: Traffic,
     seal_key: SealKey,
     changes: tokio::sync::Mutex<()>,
     spread: AtomicUsize,
@@ -68,6 +70,7 @@ impl Context {
     pub fn new(engine: Engine, settings: Settings) -> Self {
         let shared = Shared {
             throttle: Throttle::new(settings.limits),
+            traffic: Traffic::default(),
             seal_key: SealKey::new(engine.store_id()),
             settings,
             changes: tokio::sync::Mutex::default(),
@@ -84,6 +87,11 @@ impl Context {
     /// How much the limits refused so far, by what was refused.
     pub fn refused(&self) -> [(&'static str, u64); 3] {
         self.shared.throttle.refused()
+    }
+
+    /// What goes in and out of each stream.
+    pub fn traffic(&self) -> &Traffic {
+        &self.shared.traffic
     }
 
     /// The buckets.

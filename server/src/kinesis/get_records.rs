@@ -147,6 +147,7 @@ async fn run<'a>(
         Err(error) => return Err(failures::of_read(&error, shard, name, call.account)),
     };
     let bytes = result.records.iter().map(payload_bytes).sum();
+    call.context.traffic().of(stream.id).read(result.records.len(), bytes);
     throttle.charge_read(shard.uid, call.context.engine.now(), bytes);
     let next = (!result.at_end).then(|| ShardIterator {
         issued: call.now,

@@ -168,7 +168,25 @@ pub(super) async fn put(
     {
         round(call, &fresh, settings, entries, closed, &mut report).await;
     }
+    count(call, stream, entries, &report.outcomes);
     report
+}
+
+fn count(call: &Call<'_>, stream: &Stream, entries: &[Entry<'_>], outcomes: &[Outcome]) {
+    let (mut stored, mut bytes, mut throttled) = (0, 0, 0);
+    for (entry, outcome) in entries.iter().zip(outcomes) {
+        match outcome {
+            Outcome::Stored(_) => {
+                stored += 1;
+                bytes += entry.bytes();
+            }
+            Outcome::Throttled(_) => throttled += 1,
+            Outcome::Failed => {}
+        }
+    }
+    let traffic = call.context.traffic().of(stream.id);
+    traffic.stored(stored, bytes);
+    traffic.throttled(throttled);
 }
 
 /// Routes and appends the records `pending`, in this order within each shard; returns those whose

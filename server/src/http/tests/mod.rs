@@ -1,5 +1,6 @@
 //! The front end through real sockets, with an [`Api`] that needs no store.
 
+mod admin;
 mod bounds;
 mod dispatch;
 mod framing;
@@ -18,7 +19,7 @@ use crate::aws::Encoding;
 use crate::aws::exception::{Exception, Kind};
 use crate::aws::sigv4::Principal;
 use crate::aws::value::Value;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Observed};
 
 /// 2023-11-14T22:13:20Z, the time of [`Fake`].
 const NOW_SECONDS: u64 = 1_700_000_000;
@@ -80,12 +81,12 @@ impl Api for Fake {
         }
     }
 
-    fn gauges(&self) -> Vec<(&'static str, u64)> {
-        vec![("groups", 7)]
-    }
-
-    fn labels(&self) -> Vec<(&'static str, String)> {
-        vec![("io", "simulated".to_owned())]
+    fn observed(&self) -> Observed {
+        Observed {
+            labels: vec![("io", "simulated".to_owned())],
+            values: vec![("groups", 7)],
+            ..Observed::default()
+        }
     }
 }
 
