@@ -327,9 +327,13 @@ fn no_write_is_in_flight_after_block_on_returned(on: &Subject) {
         })
         .await;
     });
-    // Its outcome is unknown to the caller; that it is over is what counts.
+    // Its outcome is unknown to the caller; that it is over is what counts. A ring that ends cancels
+    // what is in flight, so a part of the write may have landed (io_uring_prep_cancel(3)).
     let after = on.content("log");
-    assert!(after == pages(9, 1 << 20) || after.iter().all(|byte| *byte == 0));
+    let whole = pages(9, 1 << 20);
+    let mut sectors = after.chunks(512).zip(whole.chunks(512));
+    assert!(after.len() == whole.len());
+    assert!(sectors.all(|(found, written)| found == written || found == [0; 512]));
     assert!(on.content("log") == after);
 }
 
