@@ -92,6 +92,7 @@ fn target_of(operation: &str) -> Result<&'static str, Failure> {
         "Kinesis_20131202.CreateStream",
         "Kinesis_20131202.DeleteStream",
         "Kinesis_20131202.DescribeStreamSummary",
+        "Kinesis_20131202.GetRecords",
         "Kinesis_20131202.GetShardIterator",
         "Kinesis_20131202.ListShards",
     ];
