@@ -177,6 +177,7 @@ def main():
     parser.add_argument("--rows", type=int, default=336_776)
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
+    parser.add_argument("--expect-io", help="what the log must be written by")
     parser.add_argument("flags", nargs="*", help="further flags of the server")
     options = parser.parse_args()
     print(f"flights: seed {options.seed}")
@@ -186,6 +187,8 @@ def main():
         os.mkdir(data)
         server = Kinelog(options.binary, data, "--limits", "off", *options.flags)
         server.start()
+        if options.expect_io not in (None, server.health["io"]):
+            raise AssertionError(f"the log is written by {server.health['io']}")
         client = boto_client(server)
         client.create_stream(StreamName=STREAM, ShardCount=4)
         client.get_waiter("stream_exists").wait(StreamName=STREAM, WaiterConfig={"Delay": 1})
