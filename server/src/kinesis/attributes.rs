@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kinelog_engine::types::{Stream, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::consumers::Consumer;
 use super::failures;
 use crate::aws::exception::Exception;
 use crate::limits;
@@ -115,6 +116,10 @@ pub(super) struct Attributes {
     pub(super) shard_level_metrics: BTreeSet<String>,
     /// Tags.
     pub(super) tags: BTreeMap<String, String>,
+    /// Registered consumers by name.
+    pub(super) consumers: BTreeMap<String, Consumer>,
+    /// Resource policy as the caller wrote it.
+    pub(super) policy: Option<String>,
     /// Warm throughput, where set.
     pub(super) warm_throughput: Option<WarmThroughput>,
     /// When the stream leaves CREATING, UPDATING or DELETING.
@@ -140,9 +145,17 @@ impl Attributes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kinesis::consumers::ConsumerStatus;
 
     #[test]
     fn attributes_survive_their_document() {
+        let consumer = Consumer {
+            created_seconds: 7,
+            status: ConsumerStatus::Active,
+            transition_due: None,
+            tags: BTreeMap::new(),
+            policy: None,
+        };
         let attributes = Attributes {
             mode: Mode::OnDemand,
             write: WriteSettings {
@@ -152,6 +165,8 @@ mod tests {
             },
             shard_level_metrics: BTreeSet::from(["IncomingBytes".to_owned()]),
             tags: BTreeMap::from([("k".to_owned(), "v".to_owned())]),
+            policy: Some("{}".to_owned()),
+            consumers: BTreeMap::from([("c".to_owned(), consumer)]),
             warm_throughput: Some(WarmThroughput { target: 8, current: 4 }),
             transition_due: Some(Timestamp(7)),
         };

@@ -1,7 +1,7 @@
 //! `DeleteStream`: puts a stream into DELETING; it is gone when its transition is due.
 
 use bytes::Bytes;
-use kinelog_engine::types::{StreamChange, StreamStatus};
+use kinelog_engine::types::{Stream, StreamChange, StreamStatus};
 
 use super::attributes::Attributes;
 use super::context::Call;
@@ -49,25 +49,15 @@ pub(super) async fn answer(call: &Call<'_>, input: &Input<'_>) -> Result<Bytes, 
 }
 
 async fn run(call: &Call<'_>, request: &Request) -> Result<(), Exception> {
-    let context = call.context;
-    let found = request.stream.get(call).await?;
-    let _exclusive = context.exclusive_changes().await;
-    let stream = context.engine.stream_by_id(found.id).ok_or_else(|| request.stream.not_found())?;
-    let name = &stream.key.name;
-    if stream.status == StreamStatus::Deleting {
-        return Err(failures::stream_not_active(name, call.account, stream.status));
-    }
-    let attributes = Attributes::of(&stream)?;
-    let attributes = Attributes { transition_due: Some(lifecycle::due(context)), ..attributes };
-    let changes = vec![
-        StreamChange::Status(StreamStatus::Deleting),
-        StreamChange::Attributes(attributes.to_document()),
-    ];
-    match context.engine.change_stream(stream.id, changes).await {
-        Ok(deleting) => {
-            lifecycle::schedule(context, &deleting);
-            Ok(())
+    let begin = |stream: &Stream, attributes: &mut Attributes| {
+        if stream.status == StreamStatus::Deleting {
+            let name = &stream.key.name;
+            return Err(failures::stream_not_active(name, call.account, stream.status));
         }
-        Err(error) => Err(failures::of_catalog(&error, name, call.account)),
-    }
+        attributes.transition_due = Some(lifecycle::due(call.context));
+        Ok(vec![StreamChange::Status(StreamStatus::Deleting)])
+    };
+    let deleting = lifecycle::amend(call, &request.stream, begin).await?;
+    lifecycle::schedule(call.context, &deleting);
+    Ok(())
 }

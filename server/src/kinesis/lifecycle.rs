@@ -11,7 +11,10 @@ use kinelog_engine::error::CatalogError;
 use kinelog_engine::types::{Stream, StreamChange, StreamId, StreamStatus, Timestamp};
 
 use super::attributes::Attributes;
-use super::context::Context;
+use super::context::{Call, Context};
+use super::failures;
+use super::stream_ref::StreamRef;
+use crate::aws::exception::Exception;
 
 /// A transition under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +64,55 @@ pub(super) fn schedule(context: &Context, stream: &Stream) {
             tracing::warn!(stream = %transition.stream, %error, "a stream stays in its state");
         }
     });
+}
+
+/// Changes a stream that is ACTIVE and puts it into UPDATING; the change counts at once, the state
+/// ends when it is due. `change` alters the attributes and says what else is to change.
+///
+/// # Errors
+///
+/// `ResourceNotFoundException`, `ResourceInUseException` when the stream is not ACTIVE, and
+/// whatever `change` refuses with; nothing has changed then.
+#[allow(dead_code, reason = "the operations that update streams are the next to come")]
+pub(super) async fn update(
+    call: &Call<'_>,
+    named: &StreamRef,
+    change: impl FnOnce(&Stream, &mut Attributes) -> Result<Vec<StreamChange>, Exception>,
+) -> Result<Arc<Stream>, Exception> {
+    let begin = |stream: &Stream, attributes: &mut Attributes| {
+        if stream.status != StreamStatus::Active {
+            let name = &stream.key.name;
+            return Err(failures::stream_not_active(name, call.account, stream.status));
+        }
+        let mut changes = change(stream, attributes)?;
+        attributes.transition_due = Some(due(call.context));
+        changes.push(StreamChange::Status(StreamStatus::Updating));
+        Ok(changes)
+    };
+    let updating = amend(call, named, begin).await?;
+    schedule(call.context, &updating);
+    Ok(updating)
+}
+
+/// Changes a stream in whatever state it is, which it stays in. `change` as for `update`.
+///
+/// # Errors
+///
+/// `ResourceNotFoundException`, and whatever `change` refuses with; nothing has changed then.
+pub(super) async fn amend(
+    call: &Call<'_>,
+    named: &StreamRef,
+    change: impl FnOnce(&Stream, &mut Attributes) -> Result<Vec<StreamChange>, Exception>,
+) -> Result<Arc<Stream>, Exception> {
+    let engine = &call.context.engine;
+    let found = named.get(call).await?;
+    let _exclusive = call.context.exclusive_changes().await;
+    let stream = engine.stream_by_id(found.id).ok_or_else(|| named.not_found())?;
+    let mut attributes = Attributes::of(&stream)?;
+    let mut changes = change(&stream, &mut attributes)?;
+    changes.push(StreamChange::Attributes(attributes.to_document()));
+    let changed = engine.change_stream(stream.id, changes).await;
+    changed.map_err(|error| failures::of_catalog(&error, &stream.key.name, call.account))
 }
 
 /// Takes up all transitions of an opened store; to be called once, before requests are served.

@@ -6,6 +6,7 @@
 
 mod arn;
 mod attributes;
+mod consumers;
 pub mod context;
 mod create_stream;
 mod delete_stream;
