@@ -8,10 +8,11 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::{http1, http2};
 use hyper::{Request, Response, StatusCode, body::Incoming};
 use hyper_util::rt::TokioIo;
+use kinelog::aws::sigv4::signing;
 use tokio::net::TcpStream;
 
 use crate::arguments::{Encoding, Http, Load};
-use crate::signer::{self, Signer};
+use crate::signer::Signer;
 
 /// Whatever ends a run.
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -90,18 +91,13 @@ impl Client {
         hash: [u8; 32],
     ) -> Result<Answer, Failure> {
         let content_type = self.encoding.content_type();
-        let signed = self.signer.borrow_mut().sign(&self.host, target, content_type, hash);
+        let headers = self.signer.borrow_mut().headers(&self.host, target, content_type, hash)?;
         let uri = match self.sender {
             Sender::One(_) => "/".to_owned(),
             Sender::Two(_) => format!("http://{}/", self.host),
         };
-        let request = Request::post(uri)
-            .header("host", &self.host)
-            .header("content-type", content_type)
-            .header("x-amz-target", target)
-            .header("x-amz-date", signed.date)
-            .header("authorization", signed.authorization)
-            .body(Full::new(body))?;
+        let mut request = Request::post(uri).body(Full::new(body))?;
+        *request.headers_mut() = headers;
         let response: Response<Incoming> = match &mut self.sender {
             Sender::One(sender) => {
                 sender.ready().await?;
@@ -123,7 +119,7 @@ impl Client {
         target: &'static str,
         body: Vec<u8>,
     ) -> Result<Answer, Failure> {
-        let hash = signer::hash(&body);
+        let hash = signing::hash(&body);
         self.send(target, body.into(), hash).await
     }
 }

@@ -4,9 +4,9 @@
 //! little-endian), so that a reader finds the original and compares every byte.
 
 use bytes::Bytes;
+use kinelog::aws::sigv4::signing;
 
 use crate::arguments::{Encoding, Load};
-use crate::signer;
 
 /// Distinct bodies; calls take them in turn.
 const BODIES: usize = 64;
@@ -46,7 +46,7 @@ impl Payloads {
                 Encoding::Json => json(stream, &keys, &records[first..]),
                 Encoding::Cbor => cbor(stream, &keys, &records[first..]),
             };
-            bodies.push(Body { hash: signer::hash(&bytes), bytes: bytes.into() });
+            bodies.push(Body { hash: signing::hash(&bytes), bytes: bytes.into() });
         }
         Self { bodies, batch: load.batch, record_bytes, records }
     }

@@ -1,9 +1,12 @@
 //! The authentication front: what AWS checks of a Signature Version 4 request before it looks at
-//! the key. Comparing the signature itself comes with access control and has its place here.
+//! the key. Comparing the signature itself comes with access control and has its place here; how a
+//! request is signed is in `signing`.
 //!
 //! Unconfirmed, and chosen here: an `Authorization` of another scheme counts as none; a second one
 //! and an `X-Amz-Expires` outside its range are incomplete signatures with texts of our own; any word
 //! of letters, digits, `-` and `_` is a valid region.
+
+pub mod signing;
 
 use std::time::UNIX_EPOCH;
 
