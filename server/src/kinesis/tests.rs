@@ -3,6 +3,7 @@
 //! by type and exact text.
 
 mod addressing;
+mod constraints;
 mod creating;
 mod listing;
 mod reading;
