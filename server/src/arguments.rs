@@ -52,6 +52,7 @@ pub fn main() -> ExitCode {
     let result = match arguments.command {
         Some(Command::Verify(verify)) => commands::verify(&verify.data_dir),
         Some(Command::Inspect(inspect)) => commands::inspect(&inspect.files),
+        Some(Command::ApiTable) => Ok(commands::api_table()),
         Some(Command::Serve(serve)) => run(&serve),
         None => run(&arguments.serve),
     };
@@ -111,6 +112,9 @@ enum Command {
     Serve(Box<Serve>),
     /// Prints what stored files hold: segments, log files, manifests, journals of the catalogue
     Inspect(Inspect),
+    /// Prints the operations served and the constraints of their input as JSON, in the words of the
+    /// published service model
+    ApiTable,
     /// Checks every stored byte of a data directory that no server has open, and changes nothing
     Verify(Verify),
 }

@@ -193,6 +193,12 @@ fn measure_flush(store: &Config, engine: &Engine) {
     });
 }
 
+/// Prints the operations and their input.
+pub(crate) fn api_table() -> ExitCode {
+    print(&format!("{:#}\n", crate::kinesis::api_table()));
+    ExitCode::SUCCESS
+}
+
 /// Prints what stored files hold.
 pub(crate) fn inspect(paths: &[PathBuf]) -> Result<ExitCode, Sentence> {
     let files = PosixFiles::new(HELPER_THREADS).map_err(|error| error.to_string())?;

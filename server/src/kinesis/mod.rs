@@ -4,6 +4,7 @@
 //! table, then its own checks in the service's order, then the work. A new operation is a file and
 //! a line in the table below.
 
+mod api_table;
 mod arn;
 mod attributes;
 mod consumers;
@@ -43,6 +44,7 @@ use crate::aws::sigv4::Principal;
 use crate::aws::value::Value;
 use context::{Call, Context};
 
+pub use api_table::api_table;
 pub use create_stream::ensure as ensure_stream;
 pub use lifecycle::resume as resume_transitions;
 
