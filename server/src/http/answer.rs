@@ -1,7 +1,8 @@
 //! Answers in the forms the service knows, and the headers all of them carry.
 
 use bytes::Bytes;
-use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use hyper::body::Body;
+use hyper::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 
 use super::body::ResponseBody;
@@ -61,6 +62,13 @@ impl Answer {
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         }
         response
+    }
+}
+
+/// Says how long the body is, if that is known; hyper leaves out a length of 0 over HTTP/2.
+pub(super) fn add_length(response: &mut Response<ResponseBody>) {
+    if let Some(length) = response.body().size_hint().exact() {
+        response.headers_mut().insert(CONTENT_LENGTH, length.into());
     }
 }
 

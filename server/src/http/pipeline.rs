@@ -57,10 +57,11 @@ pub(super) async fn answer<A: Api>(
     let (head, body) = request.into_parts();
     let media = Media::of(&head.headers);
     let operation = target(&head).and_then(|target| front.api.find(target));
-    let response = match collect(front, &head, media, body).await {
+    let mut response = match collect(front, &head, media, body).await {
         Ok(body) => respond(&head, dispatch(front, &head, media, operation, &body.bytes).await),
         Err(refusal) => refuse_body(&head, media, refusal),
     };
+    answer::add_length(&mut response);
     let name = operation.map_or("-", |operation| front.api.name(operation));
     let seconds = started.elapsed().as_secs_f64();
     let length = response.body().remaining();

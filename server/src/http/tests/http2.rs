@@ -61,20 +61,6 @@ async fn both_encodings_are_answered_on_one_connection() {
 }
 
 #[tokio::test]
-async fn exceptions_come_in_the_encoding_of_the_request() {
-    let server = Server::start();
-    let mut sender = connect(&server).await;
-    let reply = send(&mut sender, post(JSON, "Fake.Unknown", "{}")).await;
-    assert_eq!(reply.head.status, StatusCode::BAD_REQUEST);
-    assert_eq!(reply.body, r#"{"__type":"UnknownOperationException"}"#);
-    let reply = send(&mut sender, post(CBOR, "Fake.Unknown", &b"\xbf\xff"[..])).await;
-    assert_eq!(reply.header("content-type"), Some(CBOR));
-    assert_eq!(reply.body, cbor_map(&[("__type", "UnknownOperationException")]));
-    let reply = send(&mut sender, post(JSON, "Fake.Echo", "")).await;
-    assert_eq!(reply.body, r#"{"__type":"SerializationException"}"#);
-}
-
-#[tokio::test]
 async fn body_over_the_cap_is_answered_without_ids() {
     let server = Server::with_bounds(Bounds { json_body_bytes_max: 10, ..Bounds::default() });
     let mut sender = connect(&server).await;

@@ -1,11 +1,13 @@
 //! The front end through real sockets, with an [`Api`] that needs no store.
 
 mod admin;
+mod both;
 mod bounds;
 mod dispatch;
 mod framing;
 mod http2;
 mod http2_frames;
+mod signatures;
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
@@ -231,13 +233,18 @@ impl Reply {
     }
 }
 
-/// A CBOR map of text to text, both short.
+/// A CBOR map of text to text.
 fn cbor_map(entries: &[(&str, &str)]) -> Vec<u8> {
     let mut bytes = vec![0xbf];
     for text in entries.iter().flat_map(|(key, value)| [key, value]) {
-        let length = u8::try_from(text.len()).unwrap();
-        let head = if length < 24 { vec![0x60 + length] } else { vec![0x78, length] };
-        bytes.extend_from_slice(&head);
+        match u8::try_from(text.len()) {
+            Ok(length @ ..24) => bytes.push(0x60 + length),
+            Ok(length) => bytes.extend_from_slice(&[0x78, length]),
+            Err(_) => {
+                bytes.push(0x79);
+                bytes.extend_from_slice(&u16::try_from(text.len()).unwrap().to_be_bytes());
+            }
+        }
         bytes.extend_from_slice(text.as_bytes());
     }
     bytes.push(0xff);
