@@ -55,6 +55,23 @@ pub const LIST_STREAMS_PER_SECOND: u64 = 5;
 /// Source: Kinesis Data Streams API Reference, `ListShards`.
 pub const LIST_SHARDS_PER_SECOND: u64 = 1000;
 
+/// Calls in a second for an account in a region.
+///
+/// Source: Kinesis Data Streams API Reference, `RegisterStreamConsumer`.
+pub const REGISTER_STREAM_CONSUMER_PER_SECOND: u64 = 5;
+/// Calls in a second for one stream.
+///
+/// Source: Kinesis Data Streams API Reference, `DeregisterStreamConsumer`.
+pub const DEREGISTER_STREAM_CONSUMER_PER_SECOND: u64 = 5;
+/// Calls in a second for one stream.
+///
+/// Source: Kinesis Data Streams API Reference, `DescribeStreamConsumer`.
+pub const DESCRIBE_STREAM_CONSUMER_PER_SECOND: u64 = 20;
+/// Calls in a second for one stream.
+///
+/// Source: Kinesis Data Streams API Reference, `ListStreamConsumers`.
+pub const LIST_STREAM_CONSUMERS_PER_SECOND: u64 = 5;
+
 /// Payload of one `PutRecords` call, in bytes of data and partition keys.
 ///
 /// Source: Kinesis Data Streams API Reference, `PutRecords`.
@@ -118,6 +135,18 @@ pub const CREATING_STREAMS_MAX: usize = 5;
 ///
 /// Source: Kinesis Data Streams Developer Guide, Quotas and limits.
 pub const ON_DEMAND_STREAMS_MAX: usize = 50;
+/// Consumers of one stream.
+///
+/// Source: Kinesis Data Streams API Reference, `RegisterStreamConsumer`.
+pub const CONSUMERS_OF_STREAM_MAX: usize = 20;
+/// Consumers of one stream that may be in CREATING at once.
+///
+/// Source: Kinesis Data Streams API Reference, `RegisterStreamConsumer`.
+pub const CREATING_CONSUMERS_MAX: usize = 5;
+/// Consumers of one stream when the service's quotas are lifted.
+///
+/// Reason: they share one document, which every change writes anew.
+pub const CONSUMERS_MAX: usize = 500;
 /// Tags of one stream.
 ///
 /// Source: Kinesis Data Streams API Reference, `AddTagsToStream`.

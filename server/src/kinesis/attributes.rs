@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kinelog_engine::types::{Stream, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::consumers::Consumer;
+use super::consumers::Consumers;
 use super::failures;
 use crate::aws::exception::Exception;
 use crate::limits;
@@ -117,7 +117,7 @@ pub(super) struct Attributes {
     /// Tags.
     pub(super) tags: BTreeMap<String, String>,
     /// Registered consumers by name.
-    pub(super) consumers: BTreeMap<String, Consumer>,
+    pub(super) consumers: Consumers,
     /// Resource policy as the caller wrote it.
     pub(super) policy: Option<String>,
     /// Warm throughput, where set.
@@ -145,7 +145,7 @@ impl Attributes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kinesis::consumers::ConsumerStatus;
+    use crate::kinesis::consumers::{Consumer, ConsumerStatus};
 
     #[test]
     fn attributes_survive_their_document() {

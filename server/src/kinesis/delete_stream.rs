@@ -1,12 +1,14 @@
-//! `DeleteStream`: puts a stream into DELETING; it is gone when its transition is due.
+//! `DeleteStream`: puts a stream into DELETING, and its consumers with it where that is asked for;
+//! it is gone when its transition is due.
 
 use bytes::Bytes;
 use kinelog_engine::types::{Stream, StreamChange, StreamStatus};
 
 use super::attributes::Attributes;
+use super::consumers;
 use super::context::Call;
 use super::stream_ref::StreamRef;
-use super::{failures, lifecycle, shapes};
+use super::{failures, lifecycle, shapes, unconfirmed};
 use crate::aws::exception::Exception;
 use crate::aws::input::Input;
 use crate::aws::shape::{Shape, Structure};
@@ -23,16 +25,17 @@ pub(super) static SHAPE: Structure = Structure {
     ],
 };
 
-/// A sound request. `EnforceConsumerDeletion` has nothing to enforce while a stream cannot have
-/// consumers.
+/// A sound request.
 #[derive(Debug)]
 struct Request {
     stream: StreamRef,
+    with_consumers: bool,
 }
 
 impl Request {
     fn parse(call: &Call<'_>, input: &Input<'_>) -> Result<Self, Exception> {
-        Ok(Self { stream: StreamRef::parse(call, input)? })
+        let with_consumers = input.boolean("EnforceConsumerDeletion") == Some(true);
+        Ok(Self { stream: StreamRef::parse(call, input)?, with_consumers })
     }
 }
 
@@ -54,7 +57,15 @@ async fn run(call: &Call<'_>, request: &Request) -> Result<(), Exception> {
             let name = &stream.key.name;
             return Err(failures::stream_not_active(name, call.account, stream.status));
         }
-        attributes.transition_due = Some(lifecycle::due(call.context));
+        let has_consumers = consumers::existing(&attributes.consumers, call.now).next().is_some();
+        if has_consumers && !request.with_consumers {
+            return Err(unconfirmed::stream_has_consumers(&stream.key.name, call.account));
+        }
+        let due = lifecycle::due(call.context);
+        for consumer in attributes.consumers.values_mut() {
+            *consumer = consumer.deleting(due);
+        }
+        attributes.transition_due = Some(due);
         Ok(vec![StreamChange::Status(StreamStatus::Deleting)])
     };
     let deleting = lifecycle::amend(call, &request.stream, begin).await?;

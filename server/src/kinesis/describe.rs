@@ -36,6 +36,11 @@ pub(super) fn creation(stream: &Stream) -> Timestamp {
     Timestamp(stream.created_at.seconds() * 1000)
 }
 
+/// True when `created_ms`, as a client repeats it, is the creation time of the stream.
+pub(super) fn is_created(stream: &Stream, created_ms: i64) -> bool {
+    i64::try_from(creation(stream).seconds()) == Ok(created_ms.div_euclid(1000))
+}
+
 /// Writes the settings that both descriptions show.
 pub(super) fn write_settings(writer: &mut Writer, stream: &Stream, attributes: &Attributes) {
     writer.key("RetentionPeriodHours");

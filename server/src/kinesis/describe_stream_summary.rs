@@ -6,7 +6,7 @@ use kinelog_engine::types::{Stream, StreamStatus};
 use super::attributes::{Attributes, Mode};
 use super::context::Call;
 use super::stream_ref::StreamRef;
-use super::{describe, shapes};
+use super::{consumers, describe, shapes};
 use crate::aws::exception::Exception;
 use crate::aws::input::Input;
 use crate::aws::shape::Structure;
@@ -32,7 +32,7 @@ pub(super) async fn answer(call: &Call<'_>, input: &Input<'_>) -> Result<Bytes, 
     Ok(write(call, &stream, &attributes))
 }
 
-/// Consumers, channels and queues are counted as 0 as long as no stream can have any.
+/// Channels and queues are counted as 0, since no stream can have any.
 fn write(call: &Call<'_>, stream: &Stream, attributes: &Attributes) -> Bytes {
     let creating = stream.status == StreamStatus::Creating;
     let open = if creating { 0 } else { stream.open.len() };
@@ -43,7 +43,8 @@ fn write(call: &Call<'_>, stream: &Stream, attributes: &Attributes) -> Bytes {
     describe::write_identity(&mut writer, call, stream, attributes);
     describe::write_settings(&mut writer, stream, attributes);
     count(&mut writer, "OpenShardCount", open as u64);
-    count(&mut writer, "ConsumerCount", 0);
+    let consumers = consumers::existing(&attributes.consumers, call.now).count();
+    count(&mut writer, "ConsumerCount", consumers as u64);
     count(&mut writer, "ChannelCount", 0);
     count(&mut writer, "QueueCount", 0);
     count(&mut writer, "MaxRecordSizeInKiB", attributes.write.record_kib_max.into());

@@ -114,8 +114,7 @@ async fn begin(call: &Call<'_>, first: First) -> Result<(Arc<Stream>, Page), Exc
     named.admit_stream(call, NAME, limits::LIST_SHARDS_PER_SECOND)?;
     let stream = named.get(call).await?;
     check_state(call, &stream)?;
-    let created_seconds = i64::try_from(describe::creation(&stream).seconds()).unwrap_or(i64::MAX);
-    if created_ms.is_some_and(|created_ms| created_ms.div_euclid(1000) != created_seconds) {
+    if created_ms.is_some_and(|created| !describe::is_created(&stream, created)) {
         return Err(named.not_found());
     }
     let filter = filter.settle(&stream, call.now);

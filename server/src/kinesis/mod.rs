@@ -7,23 +7,28 @@
 mod api_table;
 mod arn;
 mod attributes;
+mod consumer_ref;
 mod consumers;
 pub mod context;
 mod create_stream;
 mod delete_stream;
+mod deregister_stream_consumer;
 mod describe;
 mod describe_stream;
+mod describe_stream_consumer;
 mod describe_stream_summary;
 mod failures;
 mod get_records;
 mod get_shard_iterator;
 mod lifecycle;
 mod list_shards;
+mod list_stream_consumers;
 mod list_streams;
 mod page_token;
 mod put;
 mod put_record;
 mod put_records;
+mod register_stream_consumer;
 mod shapes;
 mod shard_filter;
 mod shard_id;
@@ -83,14 +88,18 @@ macro_rules! operations {
 operations! {
     CreateStream in create_stream,
     DeleteStream in delete_stream,
+    DeregisterStreamConsumer in deregister_stream_consumer,
     DescribeStream in describe_stream,
+    DescribeStreamConsumer in describe_stream_consumer,
     DescribeStreamSummary in describe_stream_summary,
     GetRecords in get_records,
     GetShardIterator in get_shard_iterator,
     ListShards in list_shards,
+    ListStreamConsumers in list_stream_consumers,
     ListStreams in list_streams,
     PutRecord in put_record,
     PutRecords in put_records,
+    RegisterStreamConsumer in register_stream_consumer,
 }
 
 impl Operation {

@@ -44,6 +44,11 @@ pub(super) const fn integer(min: i64, max: i64) -> Shape {
 pub(super) const NAME: Shape = pattern(Some((1, 128)), "[a-zA-Z0-9_.-]+", is_name);
 const ARN: Shape =
     pattern(Some((1, 2048)), r"arn:aws.*:kinesis:.*:\d{12}:stream/\S+", is_stream_arn);
+const CONSUMER: Shape = pattern(
+    Some((1, 2048)),
+    r"^(arn):aws.*:kinesis:.*:\d{12}:.*stream\/[a-zA-Z0-9_.-]+\/consumer\/[a-zA-Z0-9_.-]+:[0-9]+",
+    is_consumer_arn,
+);
 const ID: Shape = pattern(Some((1, 24)), "[a-z0-9]{20}-[a-z0-9]{3}", is_stream_id);
 /// A point of the hash key space.
 pub(super) const HASH_KEY: Shape = pattern(None, r"0|([1-9]\d{0,38})", is_hash_key);
@@ -58,6 +63,12 @@ pub(super) const PAGE_LIMIT: Shape = integer(1, 10_000);
 pub(super) const STREAM_NAME: Member = optional("StreamName", NAME);
 /// `StreamARN`.
 pub(super) const STREAM_ARN: Member = optional("StreamARN", ARN);
+/// `StreamARN` where nothing can stand in for it.
+pub(super) const STREAM_ARN_REQUIRED: Member = required("StreamARN", ARN);
+/// `ConsumerName` where an ARN can stand in for it.
+pub(super) const CONSUMER_NAME: Member = optional("ConsumerName", NAME);
+/// `ConsumerARN` where stream and name can stand in for it.
+pub(super) const CONSUMER_ARN: Member = optional("ConsumerARN", CONSUMER);
 /// `StreamId`: checked and then ignored.
 pub(super) const STREAM_ID: Member = optional("StreamId", ID);
 /// `DryRun`.
@@ -91,10 +102,40 @@ fn is_stream_arn(text: &str) -> bool {
         !name.is_empty()
             && !name.bytes().any(|byte| matches!(byte, b' ' | b'\t'..=b'\r'))
             && account.len() == 12
-            && account.bytes().all(|byte| byte.is_ascii_digit())
-            && !head.contains(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'])
+            && is_digits(account.as_bytes())
+            && !head.contains(LINE_ENDS)
             && head.strip_prefix("arn:aws").is_some_and(|rest| rest.contains(":kinesis:"))
     })
+}
+
+/// Matches the pattern of `CONSUMER`. Neither name can hold a slash, so the last one of each word
+/// is the one that counts.
+fn is_consumer_arn(text: &str) -> bool {
+    let parts = || {
+        let (stream, consumer) = text.rsplit_once("/consumer/")?;
+        let (head, stream) = stream.rsplit_once("stream/")?;
+        let (consumer, number) = consumer.split_once(':')?;
+        let (_, account) = head.strip_prefix("arn:aws")?.split_once(":kinesis:")?;
+        let is_account = |text: &str| {
+            text.len() > 12 && text.as_bytes()[12] == b':' && is_digits(&text.as_bytes()[..12])
+        };
+        let has_account = account.match_indices(':').any(|(at, _)| is_account(&account[at + 1..]));
+        Some(
+            is_name(stream)
+                && is_name(consumer)
+                && is_digits(number.as_bytes())
+                && has_account
+                && !head.contains(LINE_ENDS),
+        )
+    };
+    parts().unwrap_or(false)
+}
+
+/// What `.` does not match.
+const LINE_ENDS: [char; 5] = ['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'];
+
+fn is_digits(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().all(u8::is_ascii_digit)
 }
 
 fn is_number(text: &str, digits_max: usize) -> bool {
@@ -145,6 +186,34 @@ mod tests {
             "xarn:aws:kinesis:us-east-1:123456789012:stream/a",
         ] {
             assert!(!is_stream_arn(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn consumer_arns_match_their_pattern() {
+        for text in [
+            "arn:aws:kinesis:us-east-1:123456789012:stream/s/consumer/c:1",
+            "arn:aws-cn:kinesis:cn-north-1:123456789012:stream/s.-_/consumer/c.-_:17",
+            "arn:aws:kinesis:r:123456789012:x/stream/s/consumer/c:0",
+        ] {
+            assert!(is_consumer_arn(text), "{text}");
+        }
+        for text in [
+            "",
+            "arn:aws:kinesis:us-east-1:123456789012:stream/s",
+            "arn:aws:kinesis:us-east-1:123456789012:stream/s/consumer/c",
+            "arn:aws:kinesis:us-east-1:123456789012:stream/s/consumer/c:",
+            "arn:aws:kinesis:us-east-1:123456789012:stream/s/consumer/c:x",
+            "arn:aws:kinesis:us-east-1:123456789012:stream/s/consumer/:1",
+            "arn:aws:kinesis:us-east-1:123456789012:stream//consumer/c:1",
+            "arn:aws:kinesis:us-east-1:123456789012:stream/s/t/consumer/c:1",
+            "arn:aws:kinesis:us-east-1:12345678901:stream/s/consumer/c:1",
+            "arn:aws:kinesis:us-east-1:\u{fc}2345678901:stream/s/consumer/c:1",
+            "arn:aws:sqs:us-east-1:123456789012:stream/s/consumer/c:1",
+            "arn:aws\n:kinesis:us-east-1:123456789012:stream/s/consumer/c:1",
+            "xarn:aws:kinesis:us-east-1:123456789012:stream/s/consumer/c:1",
+        ] {
+            assert!(!is_consumer_arn(text), "{text}");
         }
     }
 

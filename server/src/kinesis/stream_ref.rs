@@ -50,7 +50,11 @@ impl StreamRef {
 
     /// The stream of this ARN.
     pub(super) fn of_arn(call: &Call<'_>, arn: &str) -> Self {
-        let arn = StreamArn::parse(arn);
+        Self::of_parts(call, StreamArn::parse(arn))
+    }
+
+    /// The stream of an ARN taken apart.
+    pub(super) fn of_parts(call: &Call<'_>, arn: StreamArn<'_>) -> Self {
         Self {
             name: arn.name.to_owned(),
             account: arn.account.to_owned(),

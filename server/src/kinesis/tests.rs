@@ -4,6 +4,7 @@
 
 mod addressing;
 mod constraints;
+mod consumers;
 mod creating;
 mod listing;
 mod reading;

@@ -154,3 +154,67 @@ pub(super) const fn bytes_counted_for_record_limit(data: usize, _partition_key: 
 pub(super) fn bare_rate_exceeded() -> Exception {
     Exception::new(Kind::LimitExceeded, "Rate exceeded")
 }
+
+/// Neither `ConsumerARN` nor both `StreamARN` and `ConsumerName`.
+pub(super) fn consumer_not_named() -> Exception {
+    Exception::new(
+        Kind::InvalidArgument,
+        "Either ConsumerARN, or StreamARN and ConsumerName, should be provided.",
+    )
+}
+
+/// `ConsumerARN` is not that of `StreamARN` and `ConsumerName`.
+pub(super) fn consumer_names_disagree(arn: &str) -> Exception {
+    Exception::new(
+        Kind::InvalidArgument,
+        format!("StreamARN and ConsumerName do not name the consumer {arn}."),
+    )
+}
+
+/// The consumer does not exist, or is another one of the same name.
+pub(super) fn consumer_not_found(consumer: &str, stream: &str, account: &str) -> Exception {
+    Exception::new(
+        Kind::ResourceNotFound,
+        format!("Consumer {consumer} under stream {stream} under account {account} not found."),
+    )
+}
+
+/// The stream has a consumer of this name, in any state.
+pub(super) fn consumer_exists(consumer: &str, stream: &str, account: &str) -> Exception {
+    Exception::new(
+        Kind::ResourceInUse,
+        format!(
+            "Consumer {consumer} under stream {stream} under account {account} already exists."
+        ),
+    )
+}
+
+/// More consumers of a stream than allowed.
+pub(super) fn too_many_consumers(stream: &str, account: &str, limit: usize) -> Exception {
+    Exception::new(
+        Kind::LimitExceeded,
+        format!("Stream {stream} under account {account} cannot have more than {limit} consumers."),
+    )
+}
+
+/// More consumers of a stream in CREATING than allowed.
+pub(super) fn too_many_consumers_creating(stream: &str, account: &str, limit: usize) -> Exception {
+    Exception::new(
+        Kind::LimitExceeded,
+        format!(
+            "Stream {stream} under account {account} cannot have more than {limit} consumers in \
+             state CREATING."
+        ),
+    )
+}
+
+/// `DeleteStream` of a stream with consumers, in any state, and without `EnforceConsumerDeletion`.
+pub(super) fn stream_has_consumers(stream: &str, account: &str) -> Exception {
+    Exception::new(
+        Kind::ResourceInUse,
+        format!(
+            "Stream {stream} under account {account} has registered consumers. Deregister them, or \
+             set EnforceConsumerDeletion."
+        ),
+    )
+}
