@@ -1,12 +1,13 @@
 //! The Kinelog server: the Kinesis Data Streams API over the engine.
 //!
 //! Layers, lowest first; a module imports from the ones above it in this list only:
-//! `limits`, `aws` (protocol pieces), `metrics`, `throttle`, `seal`, `shard_iterator`, `kinesis` (one
-//! file an operation), `http`, `server` (assembly), `commands`, `config_file` and
-//! `arguments` (the binary).
+//! `limits`, `aws` (protocol pieces), `client` (calls to any endpoint), `metrics`, `throttle`, `seal`,
+//! `shard_iterator`, `kinesis` (one file an operation), `http`, `server` (assembly), `commands`,
+//! `config_file` and `arguments` (the binary).
 
 pub mod arguments;
 pub mod aws;
+pub mod client;
 mod commands;
 mod config_file;
 pub mod http;

@@ -314,3 +314,23 @@ pub const ADMIN_CONNECTIONS_MAX: usize = 64;
 ///
 /// Reason: five lines each in an answer that is read every few seconds.
 pub const STREAMS_MEASURED_MAX: usize = 1_000;
+
+/// Time our own client gives a connection to come about.
+///
+/// Reason: a lost packet of the handshake is sent again after 1 and 3 seconds.
+pub const CLIENT_CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// Time our own client gives a whole answer.
+///
+/// Reason: the longest answer, 14 MB, over a slow line.
+pub const CLIENT_ANSWER_TIME_MAX: Duration = Duration::from_mins(1);
+
+/// Longest answer our own client reads, in bytes.
+///
+/// Reason: four times the longest of `GetRecords`, 10 MiB in base64 and its keys.
+pub const CLIENT_ANSWER_BYTES_MAX: usize = 64 << 20;
+
+/// Time our own client keeps a connection it does not use.
+///
+/// Reason: shorter than endpoints do, so that no call meets a connection that is being closed.
+pub const CLIENT_IDLE_TIME_MAX: Duration = Duration::from_secs(20);

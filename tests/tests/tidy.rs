@@ -31,6 +31,7 @@ const ENGINE_LAYERS: &[&str] = &[
 const SERVER_LAYERS: &[&str] = &[
     "limits",
     "aws",
+    "client",
     "metrics",
     "throttle",
     "seal",
