@@ -103,6 +103,29 @@ impl Engine {
         self.inner.catalog.all()
     }
 
+    /// The document the caller keeps with a namespace, if it has given it one.
+    pub fn document(&self, namespace: &str) -> Option<Arc<serde_json::Value>> {
+        self.inner.catalog.document(namespace)
+    }
+
+    /// Makes a namespace's document durable, in place of the one before.
+    ///
+    /// # Errors
+    ///
+    /// See `CatalogError`.
+    pub async fn set_document(
+        &self,
+        namespace: &str,
+        document: serde_json::Value,
+    ) -> Result<(), CatalogError> {
+        let (inner, namespace) = (Arc::clone(&self.inner), namespace.to_owned());
+        self.detached(async move {
+            inner.check_running()?;
+            inner.catalog.set_document(namespace, document).await
+        })
+        .await
+    }
+
     /// Applies changes of one stream, all or none.
     ///
     /// # Errors

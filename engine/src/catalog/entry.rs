@@ -1,4 +1,4 @@
-//! One change as a journal frame holds it, and what it makes of a stream.
+//! One change as a journal frame holds it, and what it makes of a stream or a document.
 //!
 //! An entry holds only what changed and carries the ids and times chosen when it was made, so that
 //! replaying it gives the same outcome for ever.
@@ -20,10 +20,20 @@ use crate::types::{
 pub(super) struct Start {
     /// Frames of kind `Stream` that follow and belong to the snapshot.
     pub(super) streams: u64,
+    /// Frames of kind `Document` that follow those and belong to the snapshot.
+    #[serde(default)]
+    pub(super) documents: u64,
     /// Highest stream id ever given out.
     pub(super) last_stream: u64,
     /// Highest shard uid ever given out.
     pub(super) last_shard: u64,
+}
+
+impl Start {
+    /// Frames that follow and belong to the snapshot.
+    pub(super) const fn frames(self) -> u64 {
+        self.streams.saturating_add(self.documents)
+    }
 }
 
 /// One change.
@@ -44,6 +54,8 @@ pub(super) enum Entry {
     Expire { stream: StreamId, shards: Vec<ShardIndex> },
     /// A stream forgotten.
     Remove { stream: StreamId },
+    /// The document of a namespace as a whole.
+    Document { namespace: String, document: Arc<serde_json::Value> },
 }
 
 /// Settings of a stream that an entry replaces; those it leaves alone are absent.
@@ -123,8 +135,10 @@ impl Entry {
         }
         let settings = Settings::of(stream, changes, now);
         let entry = Self::Reshard { stream: id, close, open, settings };
-        let after = entry.outcome(state).map_err(|_| CatalogError::Coverage)?;
-        check_coverage(&after)?;
+        match entry.outcome(state) {
+            Ok(Some(after)) => check_coverage(&after)?,
+            Ok(None) | Err(_) => return Err(CatalogError::Coverage),
+        }
         Ok(entry)
     }
 
@@ -145,24 +159,26 @@ impl Entry {
         Ok(Self::Remove { stream: id })
     }
 
-    /// The stream this entry is about, as it is afterwards; for a removal, as it was.
-    pub(super) fn outcome(&self, state: &State) -> Result<Arc<Stream>, Contradiction> {
+    /// The stream this entry is about, as it is afterwards; for a removal, as it was. None for a
+    /// document.
+    pub(super) fn outcome(&self, state: &State) -> Result<Option<Arc<Stream>>, Contradiction> {
         let current = |id: &StreamId| {
             state.stream_by_id(*id).ok_or(Contradiction("an entry names an unknown stream"))
         };
-        match self {
-            Self::Stream(stream) => admit(state, stream),
-            Self::Remove { stream } => current(stream).cloned(),
+        let stream = match self {
+            Self::Document { .. } => return Ok(None),
+            Self::Stream(stream) => admit(state, stream)?,
+            Self::Remove { stream } => Arc::clone(current(stream)?),
             Self::Change { stream, settings } => {
                 let mut after = Stream::clone(current(stream)?);
                 settings.apply(&mut after);
-                Ok(Arc::new(after))
+                Arc::new(after)
             }
             Self::Expire { stream, shards } => {
                 let mut after = Stream::clone(current(stream)?);
                 after.shards.retain(|shard| shards.binary_search(&shard.index).is_err());
                 after.index_open_shards();
-                Ok(Arc::new(after))
+                Arc::new(after)
             }
             Self::Reshard { stream, close, open, settings } => {
                 let mut after = Stream::clone(current(stream)?);
@@ -171,9 +187,10 @@ impl Entry {
                 after.shards.extend(open.iter().cloned());
                 after.index_open_shards();
                 settings.apply(&mut after);
-                Ok(Arc::new(after))
+                Arc::new(after)
             }
-        }
+        };
+        Ok(Some(stream))
     }
 
     /// True for changes that give space back, which a full disk must not hinder.

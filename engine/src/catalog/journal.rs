@@ -111,20 +111,18 @@ pub(crate) fn replay(payloads: &[Vec<u8>]) -> Result<State, String> {
     let (first, rest) = payloads.split_first().ok_or("the journal is empty")?;
     let start: Start =
         serde_json::from_slice(first).map_err(|error| format!("frame 0: {error}"))?;
-    if u64::try_from(rest.len()).is_ok_and(|frames| frames < start.streams) {
-        return Err(format!(
-            "{} of {} streams of the snapshot are missing",
-            start.streams - rest.len() as u64,
-            start.streams
-        ));
+    let expected = start.frames();
+    if (rest.len() as u64) < expected {
+        let missing = expected - rest.len() as u64;
+        return Err(format!("{missing} of {expected} frames of the snapshot are missing"));
     }
     let mut state = State::default();
     state.raise_marks(start.last_stream, start.last_shard);
     for (number, payload) in (1..).zip(rest) {
         let entry: Entry =
             serde_json::from_slice(payload).map_err(|error| format!("frame {number}: {error}"))?;
-        let stream = entry.outcome(&state).map_err(|error| format!("frame {number}: {error}"))?;
-        state.publish(&entry, stream);
+        let outcome = entry.outcome(&state).map_err(|error| format!("frame {number}: {error}"))?;
+        state.publish(&entry, outcome);
     }
     Ok(state)
 }
@@ -181,8 +179,8 @@ async fn adopt(
 fn snapshot_end(merged: &Merged) -> u64 {
     let first =
         merged.payloads.first().and_then(|first| serde_json::from_slice::<Start>(first).ok());
-    let streams = first.and_then(|start| usize::try_from(start.streams).ok()).unwrap_or(0);
-    let frames = merged.payloads.iter().take(streams.saturating_add(1));
+    let following = first.and_then(|start| usize::try_from(start.frames()).ok()).unwrap_or(0);
+    let frames = merged.payloads.iter().take(following.saturating_add(1));
     let bytes = frames.map(|payload| (HEADER_BYTES + payload.len()).next_multiple_of(8) as u64);
     FIRST_FRAME + bytes.sum::<u64>()
 }
@@ -221,7 +219,7 @@ async fn create(
         generation,
         files,
         end,
-        number: snapshot.streams.len() as u64 + 1,
+        number: snapshot.start().frames() + 1,
         long_bytes: long_bytes(end),
     })
 }
@@ -236,16 +234,11 @@ fn encode_generation(
     fields[0] = generation;
     let header = PageHeader { kind: FileKind::Journal, store, fields };
     let mut image = page_header::encode(&header).to_vec();
-    let start = Start {
-        streams: snapshot.streams.len() as u64,
-        last_stream: snapshot.last_stream,
-        last_shard: snapshot.last_shard,
-    };
-    let first = serde_json::to_vec(&start).map_err(|error| error.to_string())?;
+    let first = serde_json::to_vec(&snapshot.start()).map_err(|error| error.to_string())?;
     let offset = image.len() as u64;
     image.extend(journal::encode(store, generation, offset, 0, &first));
-    for (number, stream) in (1..).zip(&snapshot.streams) {
-        let payload = encode_payload(&Entry::Stream(stream.clone()))?;
+    for (number, entry) in (1..).zip(snapshot.entries()) {
+        let payload = encode_payload(&entry)?;
         let offset = image.len() as u64;
         image.extend(journal::encode(store, generation, offset, number, &payload));
     }
@@ -377,7 +370,7 @@ impl Journal {
         self.files = files.map_err(|error| error.to_string())?;
         self.generation = generation;
         self.end = image.len() as u64;
-        self.number = snapshot.streams.len() as u64 + 1;
+        self.number = snapshot.start().frames() + 1;
         self.long_bytes = long_bytes(self.end);
         Ok(())
     }

@@ -1,4 +1,5 @@
-//! The catalogue: streams, their shards and settings, durable and crash-safe.
+//! The catalogue: streams, their shards and settings, and a document for each namespace, durable and
+//! crash-safe.
 //!
 //! State lives in memory as immutable [`Stream`] snapshots; every change is one journal frame,
 //! synced into two mirrored files (`catalog.0`, `catalog.1`) before it becomes visible. On open
@@ -124,6 +125,25 @@ impl Catalog {
         self.inner.read().all().cloned().collect()
     }
 
+    /// The document of a namespace, if it was given one.
+    pub fn document(&self, namespace: &str) -> Option<Arc<serde_json::Value>> {
+        self.inner.read().document(namespace).cloned()
+    }
+
+    /// Gives a namespace its document, in place of the one before.
+    ///
+    /// # Errors
+    ///
+    /// `DiskFull`, `Stopped`.
+    pub async fn set_document(
+        &self,
+        namespace: String,
+        document: serde_json::Value,
+    ) -> Result<(), CatalogError> {
+        let document = Arc::new(document);
+        self.commit(move |_| Ok(Entry::Document { namespace, document })).await.map(drop)
+    }
+
     /// True when the shard is catalogued.
     pub fn has_shard(&self, shard: ShardUid) -> bool {
         self.inner.read().has_shard(shard)
@@ -136,7 +156,7 @@ impl Catalog {
     /// `StreamExists`, `Coverage`, `DiskFull`, `Stopped`.
     pub async fn create(&self, new: NewStream) -> Result<Arc<Stream>, CatalogError> {
         let now = self.inner.device.clock.now();
-        self.commit(move |state| Entry::create(state, new, now)).await
+        self.commit_stream(move |state| Entry::create(state, new, now)).await
     }
 
     /// Applies several changes of one stream in one frame: all or none. A longer retention also
@@ -151,7 +171,7 @@ impl Catalog {
         changes: Vec<StreamChange>,
     ) -> Result<Arc<Stream>, CatalogError> {
         let now = self.inner.device.clock.now();
-        self.commit(move |state| Entry::change(state, stream, changes, now)).await
+        self.commit_stream(move |state| Entry::change(state, stream, changes, now)).await
     }
 
     /// Closes and opens shards in one frame, together with further changes. `ends` gives the end of
@@ -168,7 +188,8 @@ impl Catalog {
         changes: Vec<StreamChange>,
     ) -> Result<Arc<Stream>, CatalogError> {
         let now = self.inner.device.clock.now();
-        self.commit(move |state| Entry::reshard(state, stream, reshard, ends, changes, now)).await
+        let plan = move |state: &State| Entry::reshard(state, stream, reshard, ends, changes, now);
+        self.commit_stream(plan).await
     }
 
     /// Forgets closed shards whose data has expired. Open shards and unknown ones stay as they are.
@@ -181,7 +202,7 @@ impl Catalog {
         stream: StreamId,
         shards: Vec<ShardIndex>,
     ) -> Result<Arc<Stream>, CatalogError> {
-        self.commit(move |state| Entry::expire(state, stream, shards)).await
+        self.commit_stream(move |state| Entry::expire(state, stream, shards)).await
     }
 
     /// Forgets a stream; returns its last snapshot.
@@ -190,14 +211,22 @@ impl Catalog {
     ///
     /// `StreamNotFound`, `DiskFull`, `Stopped`.
     pub async fn remove(&self, stream: StreamId) -> Result<Arc<Stream>, CatalogError> {
-        self.commit(move |state| Entry::remove(state, stream)).await
+        self.commit_stream(move |state| Entry::remove(state, stream)).await
+    }
+
+    /// A change that is about a stream.
+    async fn commit_stream(
+        &self,
+        plan: impl FnOnce(&State) -> Result<Entry, CatalogError> + Send + 'static,
+    ) -> Result<Arc<Stream>, CatalogError> {
+        self.commit(plan).await?.ok_or(CatalogError::StreamNotFound)
     }
 
     /// Runs one change to its end, also when the caller stops waiting.
     async fn commit(
         &self,
         plan: impl FnOnce(&State) -> Result<Entry, CatalogError> + Send + 'static,
-    ) -> Result<Arc<Stream>, CatalogError> {
+    ) -> Result<Option<Arc<Stream>>, CatalogError> {
         let inner = self.inner.clone();
         tokio::spawn(async move { inner.commit(plan).await }).await.unwrap_or_else(|error| {
             Err(CatalogError::Stopped { reason: format!("the change did not finish: {error}") })
@@ -213,24 +242,24 @@ impl Inner {
     async fn commit(
         &self,
         plan: impl FnOnce(&State) -> Result<Entry, CatalogError> + Send,
-    ) -> Result<Arc<Stream>, CatalogError> {
+    ) -> Result<Option<Arc<Stream>>, CatalogError> {
         let mut writer = self.writer.lock().await;
         if let Some(reason) = &writer.stopped {
             return Err(CatalogError::Stopped { reason: reason.clone() });
         }
-        let (entry, stream) = {
+        let (entry, outcome) = {
             let state = self.read();
             let entry = plan(&state)?;
-            let stream = entry.outcome(&state).map_err(|contradiction| {
+            let outcome = entry.outcome(&state).map_err(|contradiction| {
                 // The entry was just made from this state.
                 CatalogError::Stopped { reason: contradiction.to_string() }
             })?;
-            (entry, stream)
+            (entry, outcome)
         };
         writer.append(&entry).await?;
-        self.state.write().unwrap_or_else(PoisonError::into_inner).publish(&entry, stream.clone());
+        self.state.write().unwrap_or_else(PoisonError::into_inner).publish(&entry, outcome.clone());
         writer.compact_if_long(&self.state).await;
-        Ok(stream)
+        Ok(outcome)
     }
 }
 

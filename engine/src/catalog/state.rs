@@ -1,10 +1,11 @@
-//! The catalogue in memory: immutable streams by id and by key, and what must never be reused.
+//! The catalogue in memory: immutable streams by id and by key, the documents of namespaces, and
+//! what must never be reused.
 
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::entry::Entry;
+use super::entry::{Entry, Start};
 use crate::types::{ShardUid, Stream, StreamId, StreamKey};
 
 /// Streams by id and by key. A change replaces one `Arc` and copies nothing else.
@@ -14,6 +15,8 @@ pub(super) struct State {
     /// By name space, then by name: lets a listing seek by borrowed text.
     by_key: BTreeMap<String, BTreeMap<String, Arc<Stream>>>,
     shards: HashSet<ShardUid>,
+    /// By name space.
+    documents: BTreeMap<String, Arc<serde_json::Value>>,
     last_stream: u64,
     last_shard: u64,
 }
@@ -49,6 +52,11 @@ impl State {
         self.shards.contains(&shard)
     }
 
+    /// The document of a namespace.
+    pub(super) fn document(&self, namespace: &str) -> Option<&Arc<serde_json::Value>> {
+        self.documents.get(namespace)
+    }
+
     /// The highest stream id ever given out, 0 when there was none.
     pub(super) const fn last_stream(&self) -> u64 {
         self.last_stream
@@ -65,8 +73,12 @@ impl State {
         self.last_shard = self.last_shard.max(last_shard);
     }
 
-    /// Makes the outcome of `entry` visible.
-    pub(super) fn publish(&mut self, entry: &Entry, stream: Arc<Stream>) {
+    /// Makes `entry` and its outcome, the stream it is about, visible.
+    pub(super) fn publish(&mut self, entry: &Entry, outcome: Option<Arc<Stream>>) {
+        if let Entry::Document { namespace, document } = entry {
+            self.documents.insert(namespace.clone(), Arc::clone(document));
+        }
+        let Some(stream) = outcome else { return };
         match entry {
             Entry::Remove { .. } => self.take(&stream),
             Entry::Stream(_) => {
@@ -87,7 +99,7 @@ impl State {
                 }
                 self.put(stream);
             }
-            Entry::Change { .. } => self.put(stream),
+            Entry::Change { .. } | Entry::Document { .. } => self.put(stream),
         }
     }
 
@@ -120,6 +132,7 @@ impl State {
             last_stream: self.last_stream,
             last_shard: self.last_shard,
             streams: self.all().cloned().collect(),
+            documents: self.documents.clone().into_iter().collect(),
         }
     }
 }
@@ -129,4 +142,25 @@ pub(super) struct Snapshot {
     pub(super) last_stream: u64,
     pub(super) last_shard: u64,
     pub(super) streams: Vec<Arc<Stream>>,
+    pub(super) documents: Vec<(String, Arc<serde_json::Value>)>,
+}
+
+impl Snapshot {
+    /// The frame that a generation of the journal begins with.
+    pub(super) const fn start(&self) -> Start {
+        Start {
+            streams: self.streams.len() as u64,
+            documents: self.documents.len() as u64,
+            last_stream: self.last_stream,
+            last_shard: self.last_shard,
+        }
+    }
+
+    /// The frames that follow it.
+    pub(super) fn entries(&self) -> impl Iterator<Item = Entry> {
+        let streams = self.streams.iter().cloned().map(Entry::Stream);
+        let documents = self.documents.iter().cloned();
+        streams
+            .chain(documents.map(|(namespace, document)| Entry::Document { namespace, document }))
+    }
 }

@@ -74,7 +74,15 @@ async fn busy(catalog: &Catalog) {
     catalog.change(b.id, vec![StreamChange::Retention(48)]).await.unwrap();
     catalog.expire_shards(a.id, vec![ShardIndex(0)]).await.unwrap();
     catalog.remove(b.id).await.unwrap();
+    catalog.set_document("n".to_owned(), json!({"setting": 1})).await.unwrap();
     catalog.create(new_stream("c", 1)).await.unwrap();
+}
+
+/// All that a catalogue holds.
+type Contents = (Vec<Arc<Stream>>, Option<Arc<serde_json::Value>>);
+
+fn contents(catalog: &Catalog) -> Contents {
+    (catalog.all(), catalog.document("n"))
 }
 
 #[tokio::test]
@@ -82,7 +90,7 @@ async fn every_change_is_there_after_a_reopen() {
     let (memory, catalog) = fresh().await;
     busy(&catalog).await;
     let again = reopened(&memory).await;
-    assert_eq!(again.all(), catalog.all());
+    assert_eq!(contents(&again), contents(&catalog));
     let a = again.stream(&key("a")).unwrap();
     assert_eq!(a.status, StreamStatus::Active);
     assert_eq!(a.open_shards().map(|s| s.index.0).collect::<Vec<_>>(), [2, 3, 1]);
@@ -235,6 +243,28 @@ async fn attributes_come_back_unchanged_even_when_null() {
         catalog.change(id, vec![StreamChange::Attributes(document.clone())]).await.unwrap();
         assert_eq!(reopened(&memory).await.stream_by_id(id).unwrap().attributes, document);
     }
+}
+
+#[tokio::test]
+async fn a_document_belongs_to_its_namespace_and_is_replaced_as_a_whole() {
+    let (memory, catalog) = fresh().await;
+    for document in [json!({"a": 1, "b": 2}), json!(null), json!({"c": 3})] {
+        catalog.set_document("m".to_owned(), document.clone()).await.unwrap();
+        let again = reopened(&memory).await;
+        assert_eq!(again.document("m").as_deref(), Some(&document));
+        assert_eq!(again.document("n"), None);
+    }
+}
+
+#[tokio::test]
+async fn a_catalogue_from_before_there_were_documents_is_read() {
+    use super::entry::Start;
+
+    let start = br#"{"streams":0,"last_stream":4,"last_shard":9}"#;
+    let old: Start = serde_json::from_slice(start).unwrap();
+    assert_eq!(old, Start { streams: 0, documents: 0, last_stream: 4, last_shard: 9 });
+    let state = journal::replay(&[start.to_vec()]).unwrap();
+    assert_eq!((state.last_stream(), state.document("n")), (4, None));
 }
 
 #[tokio::test]
