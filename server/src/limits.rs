@@ -50,6 +50,30 @@ pub const DESCRIBE_STREAM_SUMMARY_PER_SECOND: u64 = 20;
 ///
 /// Source: Kinesis Data Streams API Reference, `ListStreams`.
 pub const LIST_STREAMS_PER_SECOND: u64 = 5;
+/// Calls in a second for an account in a region.
+///
+/// Source: Kinesis Data Streams API Reference, `DescribeLimits`.
+pub const DESCRIBE_LIMITS_PER_SECOND: u64 = 1;
+/// Calls in a second for an account in a region.
+///
+/// Source: Kinesis Data Streams API Reference, `DescribeAccountSettings`.
+pub const DESCRIBE_ACCOUNT_SETTINGS_PER_SECOND: u64 = 5;
+/// Calls in a second for an account in a region.
+///
+/// Source: Kinesis Data Streams API Reference, `UpdateAccountSettings`.
+pub const UPDATE_ACCOUNT_SETTINGS_PER_SECOND: u64 = 5;
+/// Calls in a second for an account in a region.
+///
+/// Reason: the service names none; that of the other calls that change a stream.
+pub const UPDATE_STREAM_MODE_PER_SECOND: u64 = 5;
+/// Calls in a second for an account in a region.
+///
+/// Reason: the service names none; that of the other calls that change a stream.
+pub const UPDATE_MAX_RECORD_SIZE_PER_SECOND: u64 = 5;
+/// Calls in a second for an account in a region.
+///
+/// Reason: the service names none; that of the other calls that change a stream.
+pub const UPDATE_STREAM_RECORD_DISTRIBUTION_STRATEGY_PER_SECOND: u64 = 5;
 /// Calls in a second for one stream.
 ///
 /// Source: Kinesis Data Streams API Reference, `ListShards`.
@@ -139,6 +163,10 @@ pub const ON_DEMAND_STREAMS_MAX: usize = 50;
 ///
 /// Source: Kinesis Data Streams API Reference, `RegisterStreamConsumer`.
 pub const CONSUMERS_OF_STREAM_MAX: usize = 20;
+/// Consumers of one on-demand stream of an account with the commitment.
+///
+/// Source: Kinesis Data Streams Developer Guide, on-demand advantage.
+pub const CONSUMERS_OF_STREAM_MAX_WITH_ADVANTAGE: usize = 50;
 /// Consumers of one stream that may be in CREATING at once.
 ///
 /// Source: Kinesis Data Streams API Reference, `RegisterStreamConsumer`.
@@ -147,6 +175,19 @@ pub const CREATING_CONSUMERS_MAX: usize = 5;
 ///
 /// Reason: they share one document, which every change writes anew.
 pub const CONSUMERS_MAX: usize = 500;
+/// Switches of a stream between its capacity modes in any 24 hours.
+///
+/// Source: Kinesis Data Streams API Reference, `UpdateStreamMode`.
+pub const MODE_SWITCHES_PER_DAY: usize = 2;
+/// How long an account's commitment to a minimum throughput lasts at least, in milliseconds.
+///
+/// Source: Kinesis Data Streams Developer Guide, on-demand advantage.
+pub const COMMITMENT_MS_MIN: u64 = 24 * 3_600_000;
+/// Most warm throughput, in MiB a second; also the shards that on-demand streams of an account with
+/// the commitment can grow to.
+///
+/// Source: Kinesis Data Streams API Reference, `UpdateStreamWarmThroughput`.
+pub const WARM_THROUGHPUT_MIBPS_MAX: u32 = 10_240;
 /// Tags of one stream.
 ///
 /// Source: Kinesis Data Streams API Reference, `AddTagsToStream`.
@@ -163,6 +204,16 @@ pub fn shard_quota(region: &str) -> u32 {
     match region {
         "us-east-1" | "us-west-2" | "eu-west-1" => 20_000,
         _ => 6_000,
+    }
+}
+
+/// Shards that the on-demand streams of an account in `region` can grow to.
+///
+/// Source: Kinesis Data Streams Developer Guide, Quotas and limits: 10 GB/s and 200 MB/s of writes.
+pub fn on_demand_shards_max(region: &str) -> u32 {
+    match region {
+        "us-east-1" | "us-west-2" | "eu-west-1" => 10_000,
+        _ => 200,
     }
 }
 

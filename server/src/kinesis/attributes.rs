@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::consumers::Consumers;
 use super::failures;
+use super::rolling_day::RollingDay;
 use crate::aws::exception::Exception;
 use crate::limits;
 
@@ -24,6 +25,16 @@ pub(super) enum Mode {
 }
 
 impl Mode {
+    /// The mode of this name; provisioned where none is given.
+    pub(super) fn named(name: Option<&str>) -> Self {
+        if name == Some("ON_DEMAND") { Self::OnDemand } else { Self::Provisioned }
+    }
+
+    /// That of `stream`, without reading the rest of its document.
+    pub(super) fn of(stream: &Stream) -> Self {
+        Self::named(stream.attributes.get("mode").and_then(|mode| mode.as_str()))
+    }
+
     /// The service's word for it.
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -45,6 +56,11 @@ pub(super) enum Distribution {
 }
 
 impl Distribution {
+    /// The strategy of this name; by partition key where none is given.
+    pub(super) fn named(name: Option<&str>) -> Self {
+        if name == Some("AUTO") { Self::Auto } else { Self::UserPartitionKey }
+    }
+
     /// The service's word for it.
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -95,21 +111,14 @@ impl WriteSettings {
     }
 }
 
-/// Capacity kept ready ahead of traffic, in MiB/s.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct WarmThroughput {
-    /// Asked for.
-    pub(super) target: u32,
-    /// In force.
-    pub(super) current: u32,
-}
-
 /// The whole document.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Attributes {
     /// Capacity mode.
     pub(super) mode: Mode,
+    /// Switches of the mode.
+    pub(super) mode_switches: RollingDay,
     /// What a write has to know.
     pub(super) write: WriteSettings,
     /// Shard-level metrics switched on.
@@ -120,8 +129,8 @@ pub(super) struct Attributes {
     pub(super) consumers: Consumers,
     /// Resource policy as the caller wrote it.
     pub(super) policy: Option<String>,
-    /// Warm throughput, where set.
-    pub(super) warm_throughput: Option<WarmThroughput>,
+    /// Capacity kept ready ahead of traffic, in MiB/s, where set; a shard is one of them.
+    pub(super) warm_mibps: Option<u32>,
     /// When the stream leaves CREATING, UPDATING or DELETING.
     pub(super) transition_due: Option<Timestamp>,
 }
@@ -156,8 +165,11 @@ mod tests {
             tags: BTreeMap::new(),
             policy: None,
         };
+        let mut switches = RollingDay::default();
+        assert!(switches.admit(Timestamp(5), 1));
         let attributes = Attributes {
             mode: Mode::OnDemand,
+            mode_switches: switches,
             write: WriteSettings {
                 record_kib_max: 2048,
                 distribution: Distribution::Auto,
@@ -167,10 +179,13 @@ mod tests {
             tags: BTreeMap::from([("k".to_owned(), "v".to_owned())]),
             policy: Some("{}".to_owned()),
             consumers: BTreeMap::from([("c".to_owned(), consumer)]),
-            warm_throughput: Some(WarmThroughput { target: 8, current: 4 }),
+            warm_mibps: Some(8),
             transition_due: Some(Timestamp(7)),
         };
         let document = attributes.to_document();
+        for (name, mode) in [("ON_DEMAND", Mode::OnDemand), ("PROVISIONED", Mode::Provisioned)] {
+            assert_eq!((mode.name(), Mode::named(Some(name))), (name, mode));
+        }
         assert_eq!(Attributes::deserialize(&document).unwrap(), attributes);
     }
 

@@ -42,9 +42,25 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Open shards an account may have in `region`.
+    /// Open shards an account may have in `region` by the service's quota.
     pub(super) fn shard_quota(&self, region: &str) -> u32 {
         self.shard_quota.unwrap_or_else(|| limits::shard_quota(region))
+    }
+
+    /// Open shards an account may have in `region`: the service's quota, or our own bound when
+    /// quotas are lifted.
+    pub(super) fn shards_max(&self, region: &str) -> u32 {
+        if self.limits.is_off() { limits::SHARDS_MAX } else { self.shard_quota(region) }
+    }
+
+    /// On-demand streams an account may have in a region; when quotas are lifted, as many as have
+    /// room for their shards.
+    pub(super) const fn on_demand_streams_max(&self) -> usize {
+        if self.limits.is_off() {
+            (limits::SHARDS_MAX / limits::ON_DEMAND_SHARDS) as usize
+        } else {
+            limits::ON_DEMAND_STREAMS_MAX
+        }
     }
 }
 

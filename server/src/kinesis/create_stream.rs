@@ -9,7 +9,7 @@ use kinelog_engine::types::{NewShard, NewStream, Stream, StreamStatus, uniform_r
 use super::attributes::{Attributes, Distribution, Mode, WriteSettings};
 use super::context::{Call, Context};
 use super::stream_ref::StreamRef;
-use super::{failures, lifecycle, shapes, tags, unconfirmed};
+use super::{account, failures, lifecycle, shapes, tags, unconfirmed};
 use crate::aws::exception::Exception;
 use crate::aws::input::{self, Input};
 use crate::aws::shape::{Shape, Structure};
@@ -22,26 +22,15 @@ pub(super) static SHAPE: Structure = Structure {
     members: &[
         shapes::required("StreamName", shapes::NAME),
         shapes::optional("ShardCount", Shape::Integer { min: Some(1), max: None }),
-        shapes::optional("StreamModeDetails", Shape::Structure(&MODE_DETAILS)),
+        shapes::optional("StreamModeDetails", Shape::Structure(&shapes::MODE_DETAILS)),
         shapes::optional(
             "Tags",
             Shape::TextMap { length: Some((1, 200)), key: (1, 128), value: (0, 256) },
         ),
-        shapes::optional("WarmThroughputMiBps", Shape::Integer { min: Some(0), max: None }),
-        shapes::optional(
-            "MaxRecordSizeInKiB",
-            shapes::integer(limits::RECORD_KIB.0, limits::RECORD_KIB.1),
-        ),
-        shapes::optional(
-            "RecordDistributionStrategy",
-            shapes::one_of(&["AUTO", "USER_PARTITION_KEY"]),
-        ),
+        shapes::optional("WarmThroughputMiBps", shapes::WARM_THROUGHPUT),
+        shapes::optional("MaxRecordSizeInKiB", shapes::RECORD_KIB),
+        shapes::optional("RecordDistributionStrategy", shapes::DISTRIBUTION),
     ],
-};
-
-static MODE_DETAILS: Structure = Structure {
-    name: "StreamModeDetails",
-    members: &[shapes::required("StreamMode", shapes::one_of(&["PROVISIONED", "ON_DEMAND"]))],
 };
 
 /// A sound request: mode, shard count and settings fit together.
@@ -73,19 +62,18 @@ impl Request {
             (_, Some(count)) => (Mode::Provisioned, count),
             (Some(_), None) => return Err(unconfirmed::provisioned_without_shard_count()),
         };
-        let distribution = match input.text("RecordDistributionStrategy") {
-            Some("AUTO") => Distribution::Auto,
-            _ => Distribution::UserPartitionKey,
-        };
+        let distribution = Distribution::named(input.text("RecordDistributionStrategy"));
         if mode == Mode::Provisioned && distribution == Distribution::Auto {
             return Err(unconfirmed::on_demand_only("RecordDistributionStrategy AUTO"));
         }
-        if input.integer("WarmThroughputMiBps").is_some() {
-            return Err(match mode {
-                Mode::Provisioned => unconfirmed::on_demand_only("WarmThroughputMiBps"),
-                Mode::OnDemand => unconfirmed::warm_throughput_without_commitment(),
-            });
+        let warm_mibps = input.integer("WarmThroughputMiBps").map(i32::unsigned_abs);
+        if let Some(mibps) = warm_mibps {
+            if mode == Mode::Provisioned {
+                return Err(unconfirmed::on_demand_only("WarmThroughputMiBps"));
+            }
+            account::check_warm_throughput(call, mibps)?;
         }
+        let shard_count = shard_count.max(warm_mibps.unwrap_or_default());
         let record_kib_max = input.integer("MaxRecordSizeInKiB").map(i32::unsigned_abs);
         let write = WriteSettings {
             record_kib_max: record_kib_max.unwrap_or(limits::RECORD_KIB_DEFAULT),
@@ -95,7 +83,8 @@ impl Request {
         let mut new_tags = BTreeMap::new();
         let given = input.text_map("Tags").unwrap_or_default();
         tags::add(&stream, &mut new_tags, given.iter().map(|(k, v)| (k.as_ref(), v.as_ref())))?;
-        let attributes = Attributes { mode, write, tags: new_tags, ..Attributes::default() };
+        let attributes =
+            Attributes { mode, write, tags: new_tags, warm_mibps, ..Attributes::default() };
         let is_off = call.context.settings().limits.is_off();
         let quotas = if is_off { Quotas::Own } else { Quotas::Service };
         Ok(Self { stream, shard_count, attributes, quotas })
@@ -150,9 +139,7 @@ async fn run(call: &Call<'_>, request: Request) -> Result<(), Exception> {
         return Err(exists());
     }
     let context = call.context;
-    for other in context.engine.streams(&call.namespace, None, usize::MAX) {
-        lifecycle::settle(context, other).await;
-    }
+    lifecycle::settle_all(call).await;
     let _exclusive = context.exclusive_changes().await;
     let others = context.engine.streams(&call.namespace, None, usize::MAX);
     if others.iter().any(|other| other.key.name == stream.name) {
@@ -208,12 +195,8 @@ fn check_stream_quotas(
     if creating >= limits::CREATING_STREAMS_MAX {
         return Err(unconfirmed::too_many_creating(call.account, limits::CREATING_STREAMS_MAX));
     }
-    let is_on_demand =
-        |stream: &&Arc<Stream>| Attributes::of(stream).is_ok_and(|it| it.mode == Mode::OnDemand);
-    if mode == Mode::OnDemand
-        && others.iter().filter(is_on_demand).count() >= limits::ON_DEMAND_STREAMS_MAX
-    {
-        return Err(unconfirmed::too_many_on_demand(call.account, limits::ON_DEMAND_STREAMS_MAX));
+    if mode == Mode::OnDemand {
+        account::check_on_demand_quota(call, others.iter().map(AsRef::as_ref))?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use kinelog_engine::types::{Stream, StreamStatus};
 
+use super::account::Account;
 use super::attributes::{Attributes, Mode};
 use super::context::Call;
 use super::stream_ref::StreamRef;
@@ -28,12 +29,19 @@ pub(super) async fn answer(call: &Call<'_>, input: &Input<'_>) -> Result<Bytes, 
     let request = StreamRef::parse(call, input)?;
     request.admit(call, "DescribeStreamSummary", limits::DESCRIBE_STREAM_SUMMARY_PER_SECOND)?;
     let stream = request.get(call).await?;
+    let account = Account::of(call)?;
     let attributes = Attributes::of(&stream)?;
-    Ok(write(call, &stream, &attributes))
+    let warm_mibps = attributes.warm_mibps.filter(|_| account.is_committed(call.now));
+    Ok(write(call, &stream, &attributes, warm_mibps))
 }
 
 /// Channels and queues are counted as 0, since no stream can have any.
-fn write(call: &Call<'_>, stream: &Stream, attributes: &Attributes) -> Bytes {
+fn write(
+    call: &Call<'_>,
+    stream: &Stream,
+    attributes: &Attributes,
+    warm_mibps: Option<u32>,
+) -> Bytes {
     let creating = stream.status == StreamStatus::Creating;
     let open = if creating { 0 } else { stream.open.len() };
     let mut writer = call.writer(1024);
@@ -52,12 +60,9 @@ fn write(call: &Call<'_>, stream: &Stream, attributes: &Attributes) -> Bytes {
         writer.key("RecordDistributionStrategy");
         writer.text(attributes.write.distribution.name());
     }
-    if let Some(warm) = attributes.warm_throughput {
+    if let Some(target) = warm_mibps {
         writer.key("WarmThroughput");
-        writer.begin_map();
-        count(&mut writer, "TargetMiBps", warm.target.into());
-        count(&mut writer, "CurrentMiBps", warm.current.into());
-        writer.end_map();
+        describe::write_warm_throughput(&mut writer, stream, target);
     }
     writer.end_map();
     writer.end_map();

@@ -51,6 +51,15 @@ pub(super) async fn settle(context: &Context, stream: Arc<Stream>) -> Option<Arc
     context.engine.stream_by_id(stream.id)
 }
 
+/// The caller's streams in the states they are due to be in.
+pub(super) async fn settle_all(call: &Call<'_>) -> Vec<Arc<Stream>> {
+    let mut settled = Vec::new();
+    for stream in call.context.engine.streams(&call.namespace, None, usize::MAX) {
+        settled.extend(settle(call.context, stream).await);
+    }
+    settled
+}
+
 /// Completes the transition of `stream` in `transition_ms` from now, or when it is due if that is
 /// sooner.
 pub(super) fn schedule(context: &Context, stream: &Stream) {
@@ -67,13 +76,13 @@ pub(super) fn schedule(context: &Context, stream: &Stream) {
 }
 
 /// Changes a stream that is ACTIVE and puts it into UPDATING; the change counts at once, the state
-/// ends when it is due. `change` alters the attributes and says what else is to change.
+/// ends when it is due. `change` alters the attributes and says what else is to change; where it
+/// does neither, the stream stays ACTIVE.
 ///
 /// # Errors
 ///
 /// `ResourceNotFoundException`, `ResourceInUseException` when the stream is not ACTIVE, and
 /// whatever `change` refuses with; nothing has changed then.
-#[allow(dead_code, reason = "the operations that update streams are the next to come")]
 pub(super) async fn update(
     call: &Call<'_>,
     named: &StreamRef,
@@ -84,7 +93,11 @@ pub(super) async fn update(
             let name = &stream.key.name;
             return Err(failures::stream_not_active(name, call.account, stream.status));
         }
+        let before = attributes.clone();
         let mut changes = change(stream, attributes)?;
+        if changes.is_empty() && *attributes == before {
+            return Ok(changes);
+        }
         attributes.transition_due = Some(due(call.context));
         changes.push(StreamChange::Status(StreamStatus::Updating));
         Ok(changes)
@@ -108,8 +121,12 @@ pub(super) async fn amend(
     let found = named.get(call).await?;
     let _exclusive = call.context.exclusive_changes().await;
     let stream = engine.stream_by_id(found.id).ok_or_else(|| named.not_found())?;
-    let mut attributes = Attributes::of(&stream)?;
+    let before = Attributes::of(&stream)?;
+    let mut attributes = before.clone();
     let mut changes = change(&stream, &mut attributes)?;
+    if changes.is_empty() && attributes == before {
+        return Ok(stream);
+    }
     changes.push(StreamChange::Attributes(attributes.to_document()));
     let changed = engine.change_stream(stream.id, changes).await;
     changed.map_err(|error| failures::of_catalog(&error, &stream.key.name, call.account))

@@ -4,6 +4,7 @@
 //! table, then its own checks in the service's order, then the work. A new operation is a file and
 //! a line in the table below.
 
+mod account;
 mod api_table;
 mod arn;
 mod attributes;
@@ -14,6 +15,8 @@ mod create_stream;
 mod delete_stream;
 mod deregister_stream_consumer;
 mod describe;
+mod describe_account_settings;
+mod describe_limits;
 mod describe_stream;
 mod describe_stream_consumer;
 mod describe_stream_summary;
@@ -29,6 +32,7 @@ mod put;
 mod put_record;
 mod put_records;
 mod register_stream_consumer;
+mod rolling_day;
 mod shapes;
 mod shard_filter;
 mod shard_id;
@@ -38,6 +42,10 @@ mod tags;
 #[cfg(test)]
 mod tests;
 mod unconfirmed;
+mod update_account_settings;
+mod update_max_record_size;
+mod update_stream_mode;
+mod update_stream_record_distribution_strategy;
 
 use bytes::Bytes;
 
@@ -89,6 +97,8 @@ operations! {
     CreateStream in create_stream,
     DeleteStream in delete_stream,
     DeregisterStreamConsumer in deregister_stream_consumer,
+    DescribeAccountSettings in describe_account_settings,
+    DescribeLimits in describe_limits,
     DescribeStream in describe_stream,
     DescribeStreamConsumer in describe_stream_consumer,
     DescribeStreamSummary in describe_stream_summary,
@@ -100,6 +110,10 @@ operations! {
     PutRecord in put_record,
     PutRecords in put_records,
     RegisterStreamConsumer in register_stream_consumer,
+    UpdateAccountSettings in update_account_settings,
+    UpdateMaxRecordSize in update_max_record_size,
+    UpdateStreamMode in update_stream_mode,
+    UpdateStreamRecordDistributionStrategy in update_stream_record_distribution_strategy,
 }
 
 impl Operation {

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use kinelog_engine::types::{Stream, StreamStatus};
 
-use super::attributes::Attributes;
+use super::account::Account;
+use super::attributes::{Attributes, Mode};
 use super::consumers::{self, Consumer, ConsumerStatus, Consumers};
 use super::context::Call;
 use super::stream_ref::StreamRef;
@@ -109,6 +110,7 @@ fn check_room(
     consumers: &Consumers,
     name: &str,
 ) -> Result<(), Exception> {
+    let mode = Mode::of(stream);
     let (stream, account) = (stream.key.name.as_str(), call.account);
     let existing = || consumers::existing(consumers, call.now);
     if existing().any(|(other, ..)| other == name) {
@@ -123,7 +125,7 @@ fn check_room(
             Ok(())
         };
     }
-    let max = limits::CONSUMERS_OF_STREAM_MAX;
+    let max = Account::of(call)?.consumers_max(mode, call.now);
     if existing().count() >= max {
         return Err(unconfirmed::too_many_consumers(stream, account, max));
     }

@@ -1,6 +1,6 @@
 //! Constraint rows that several operations share, and the patterns behind them.
 
-use crate::aws::shape::{Member, Shape};
+use crate::aws::shape::{Member, Shape, Structure};
 
 /// A member that may be absent.
 pub(super) const fn optional(name: &'static str, shape: Shape) -> Member {
@@ -54,6 +54,18 @@ const ID: Shape = pattern(Some((1, 24)), "[a-z0-9]{20}-[a-z0-9]{3}", is_stream_i
 pub(super) const HASH_KEY: Shape = pattern(None, r"0|([1-9]\d{0,38})", is_hash_key);
 /// A sequence number on its way in.
 pub(super) const SEQUENCE_NUMBER: Shape = pattern(None, r"0|([1-9]\d{0,128})", is_sequence_number);
+/// The longest record of a stream, in KiB.
+pub(super) const RECORD_KIB: Shape =
+    integer(crate::limits::RECORD_KIB.0, crate::limits::RECORD_KIB.1);
+/// Warm throughput, in MiB/s.
+pub(super) const WARM_THROUGHPUT: Shape = Shape::Integer { min: Some(0), max: None };
+/// Who chooses a record's shard.
+pub(super) const DISTRIBUTION: Shape = one_of(&["AUTO", "USER_PARTITION_KEY"]);
+/// `StreamModeDetails`.
+pub(super) static MODE_DETAILS: Structure = Structure {
+    name: "StreamModeDetails",
+    members: &[required("StreamMode", one_of(&["PROVISIONED", "ON_DEMAND"]))],
+};
 /// A page token.
 pub(super) const NEXT_TOKEN: Shape = text(1, 1_048_576);
 /// Entries of a page.

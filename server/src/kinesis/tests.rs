@@ -3,6 +3,7 @@
 //! by type and exact text.
 
 mod addressing;
+mod capacity;
 mod constraints;
 mod consumers;
 mod creating;

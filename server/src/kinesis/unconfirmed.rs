@@ -111,6 +111,22 @@ pub(super) fn warm_throughput_without_commitment() -> Exception {
     )
 }
 
+/// More warm throughput than an account can have.
+pub(super) fn warm_throughput_too_large(limit: u32) -> Exception {
+    Exception::new(Kind::LimitExceeded, format!("WarmThroughputMiBps cannot be more than {limit}."))
+}
+
+/// More switches of a stream's mode than allowed in 24 hours.
+pub(super) fn too_many_mode_switches(stream: &str, account: &str, limit: usize) -> Exception {
+    Exception::new(
+        Kind::LimitExceeded,
+        format!(
+            "The mode of stream {stream} under account {account} cannot be switched more than \
+             {limit} times in 24 hours."
+        ),
+    )
+}
+
 /// More streams in CREATING than allowed.
 pub(super) fn too_many_creating(account: &str, limit: usize) -> Exception {
     Exception::new(
