@@ -2,6 +2,8 @@
 //! the program is one sentence on standard error that says what to do, with exit code 2 for the
 //! command line and 1 for all else.
 
+mod tls;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,6 +23,7 @@ use crate::limits;
 use crate::server;
 use crate::server::{AdminListen, StreamToCreate};
 use crate::throttle::Limits;
+use tls::TlsOptions;
 
 /// Ends `--help`.
 const EXAMPLES: &str = "\
@@ -71,7 +74,7 @@ fn run(serve: &Serve) -> Result<ExitCode, String> {
         return Ok(ExitCode::from(2));
     }
     commands::start_log(serve.log_format);
-    commands::serve(&serve.engine(), serve.io, serve.server())
+    commands::serve(&serve.engine(), serve.io, serve.tls.choice(), serve.server())
 }
 
 /// Prints what was asked for, or the first paragraph of what is wrong as one sentence.
@@ -149,6 +152,8 @@ struct Serve {
     /// Allows addresses that other machines can reach, though no signature is verified yet
     #[arg(long, env = "KINELOG_ALLOW_REMOTE", value_parser = FalseyValueParser::new())]
     allow_remote: bool,
+    #[command(flatten)]
+    tls: TlsOptions,
     /// Address and port of `/health` and `/metrics`, or `off`; without this option 127.0.0.1:4568,
     /// or a free port, which the log names, if that one is taken
     #[arg(long, value_name = "ADDRESS", env = "KINELOG_ADMIN_LISTEN", value_parser = admin_listen)]
@@ -247,6 +252,7 @@ impl Serve {
                 body_memory_bytes_max: self.body_memory_bytes,
                 ..Bounds::default()
             },
+            tls: None,
         };
         let kinesis = context::Settings {
             account: self.account_id.clone(),

@@ -1,6 +1,8 @@
 //! What the commands do: open the device and the store and serve until told to stop, verify, or
 //! inspect.
 
+mod certificate;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -16,6 +18,8 @@ use kinelog_engine::device::{Device, Files, LogRuntime};
 use kinelog_engine::error::{DeviceError, OpenError};
 use kinelog_engine::recovery::verify::{Finding, Report};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+pub(crate) use certificate::{Certificate, TlsChoice};
 
 use crate::limits;
 use crate::server;
@@ -38,15 +42,20 @@ pub(crate) enum Io {
 pub(crate) fn serve(
     store: &Config,
     io: Io,
-    settings: server::Settings,
+    tls: Option<TlsChoice>,
+    mut settings: server::Settings,
 ) -> Result<ExitCode, Sentence> {
     raise_descriptor_limit();
     let runtime = runtime()?;
     runtime.block_on(async {
         let mut stop = StopSignals::listen()?;
         let device = device(io, &store.directory)?;
-        let opened = Engine::open(store.clone(), device).await;
+        let opened = Engine::open(store.clone(), device.clone()).await;
         let engine = opened.map_err(|error| sentence(&error, &store.directory))?;
+        if let Some(choice) = tls {
+            let tls = certificate::prepare(choice, &device, &store.directory).await?;
+            settings.http.tls = Some(tls);
+        }
         report_open(store, &settings, &engine);
         let started = server::start(settings, engine.clone()).await;
         let running = started.map_err(|error| error.to_string())?;

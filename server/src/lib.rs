@@ -2,8 +2,8 @@
 //!
 //! Layers, lowest first; a module imports from the ones above it in this list only:
 //! `limits`, `aws` (protocol pieces), `client` (calls to any endpoint), `metrics`, `throttle`, `seal`,
-//! `shard_iterator`, `kinesis` (one file an operation), `http`, `server` (assembly), `commands`,
-//! `config_file` and `arguments` (the binary).
+//! `shard_iterator`, `kinesis` (one file an operation), `tls`, `http`, `server` (assembly),
+//! `commands`, `config_file` and `arguments` (the binary).
 
 pub mod arguments;
 pub mod aws;
@@ -18,3 +18,4 @@ pub mod seal;
 pub mod server;
 pub mod shard_iterator;
 pub mod throttle;
+pub mod tls;

@@ -385,3 +385,33 @@ pub const CLIENT_ANSWER_BYTES_MAX: usize = 64 << 20;
 ///
 /// Reason: shorter than endpoints do, so that no call meets a connection that is being closed.
 pub const CLIENT_IDLE_TIME_MAX: Duration = Duration::from_secs(20);
+
+/// Time a TLS handshake may take from the start of the connection.
+///
+/// Reason: two round trips and a signature; slower ones only hold a connection.
+pub const TLS_HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// TLS handshakes that may be under way at once; further connections are closed.
+///
+/// Reason: one may hold 64 KiB of a message that never ends, 128 MiB in all.
+pub const TLS_HANDSHAKES_MAX: usize = 2_048;
+
+/// Longest certificate or key file that is read, in bytes.
+///
+/// Reason: a chain of ten certificates with large keys has 30 KiB.
+pub const TLS_FILE_BYTES_MAX: usize = 1 << 20;
+
+/// Time a certificate of the server's own is valid for.
+///
+/// Reason: whoever trusts it does so by hand and should not have to again; ten years.
+pub const TLS_VALID: Duration = Duration::from_hours(24 * 3_650);
+
+/// Time a certificate of the server's own is valid for before it was made.
+///
+/// Reason: clocks of clients may be behind.
+pub const TLS_VALID_BEFORE: Duration = Duration::from_hours(24);
+
+/// Time before its end at which a certificate of the server's own is made anew at a start.
+///
+/// Reason: a server seldom runs for longer without a start.
+pub const TLS_RENEW_BEFORE: Duration = Duration::from_hours(24 * 90);

@@ -23,6 +23,10 @@ pub struct Metrics {
     pub connections: IntGauge,
     /// Connections closed at once because there were too many.
     pub refused_connections: IntCounter,
+    /// TLS handshakes under way.
+    pub handshakes: IntGauge,
+    /// TLS handshakes that came to nothing.
+    pub failed_handshakes: IntCounter,
     /// Bytes that request bodies and unread answers hold in memory now.
     pub body_memory_bytes: IntGauge,
     /// Bytes of request bodies read whole.
@@ -60,6 +64,15 @@ impl Metrics {
                 &registry,
                 "kinelog_refused_connections_total",
                 "Connections closed at once because there were too many.",
+            )?,
+            handshakes: registered(
+                &registry,
+                IntGauge::new("kinelog_tls_handshakes", "TLS handshakes under way now.")?,
+            )?,
+            failed_handshakes: counter(
+                &registry,
+                "kinelog_tls_failed_handshakes_total",
+                "TLS handshakes that failed or took too long.",
             )?,
             body_memory_bytes: registered(
                 &registry,

@@ -16,6 +16,7 @@ use crate::http::{self, Admin, Api, Health, Running, Status};
 use crate::kinesis::context::{self, Context};
 use crate::kinesis::{self, Operation};
 use crate::metrics::{Metrics, Observed};
+use crate::tls::Tls;
 
 /// How to serve.
 #[derive(Clone, Debug)]
@@ -123,7 +124,7 @@ pub async fn start(settings: Settings, engine: Engine) -> Result<Server, StartEr
             return Err(StartError::Stream { name, reason });
         }
     }
-    let api = Arc::new(Kinesis { context, durability });
+    let api = Arc::new(Kinesis { context, durability, tls: http.tls.as_ref().map(Tls::source) });
     let metrics = Arc::new(Metrics::new());
     let service = http::start(&http, &api, &metrics)
         .map_err(|reason| StartError::Listen { address: http.listen, reason })?;
@@ -158,6 +159,7 @@ pub(crate) const fn durability_name(durability: Durability) -> &'static str {
 struct Kinesis {
     context: Context,
     durability: Durability,
+    tls: Option<&'static str>,
 }
 
 impl Api for Kinesis {
@@ -203,6 +205,7 @@ impl Api for Kinesis {
             stopped,
             disk_full,
             limits: self.context.settings().limits.to_string(),
+            tls: self.tls,
         }
     }
 
@@ -216,6 +219,7 @@ impl Api for Kinesis {
                 ("durability", durability_name(self.durability).to_owned()),
                 ("io", engine.log_device().to_owned()),
                 ("limits", self.context.settings().limits.to_string()),
+                ("tls", self.tls.unwrap_or("off").to_owned()),
             ],
             values,
             histograms: engine.metrics().histograms(),

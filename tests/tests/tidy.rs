@@ -37,6 +37,7 @@ const SERVER_LAYERS: &[&str] = &[
     "seal",
     "shard_iterator",
     "kinesis",
+    "tls",
     "http",
     "server",
     "commands",

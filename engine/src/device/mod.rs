@@ -111,6 +111,8 @@ pub trait Files: Send + Sync {
     fn list(&self, dir: &Path) -> BoxFuture<Result<Vec<DirEntry>, DeviceError>>;
     /// Creates a new file for reading and writing; fails when it exists.
     fn create(&self, path: &Path) -> BoxFuture<Result<Arc<dyn File>, DeviceError>>;
+    /// Creates a new file as `create` does, for this user alone to read and write.
+    fn create_private(&self, path: &Path) -> BoxFuture<Result<Arc<dyn File>, DeviceError>>;
     /// Opens an existing file for reading and writing.
     fn open(&self, path: &Path) -> BoxFuture<Result<Arc<dyn File>, DeviceError>>;
     /// Opens an existing file for reading.

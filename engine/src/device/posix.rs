@@ -11,7 +11,7 @@ use std::fs::{self, OpenOptions};
 use std::io;
 use std::num::NonZeroU64;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -116,6 +116,12 @@ impl Files for PosixFiles {
     fn create(&self, path: &Path) -> BoxFuture<Result<Arc<dyn File>, DeviceError>> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true);
+        self.open_with("create", path, options)
+    }
+
+    fn create_private(&self, path: &Path) -> BoxFuture<Result<Arc<dyn File>, DeviceError>> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true).mode(0o600);
         self.open_with("create", path, options)
     }
 
@@ -329,7 +335,19 @@ fn read_at(file: &fs::File, offset: u64, len: usize) -> io::Result<Bytes> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
+
+    #[test]
+    fn a_private_file_is_for_this_user_alone() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let files = PosixFiles::new(1).unwrap();
+        let path = dir.path().join("key");
+        runtime.block_on(files.create_private(&path)).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
 
     #[test]
     fn a_read_does_not_wait_behind_writes_that_hang() {

@@ -127,6 +127,7 @@ macro_rules! suite {
 suite![
     a_created_file_is_listed_with_its_length,
     create_refuses_an_existing_name,
+    a_private_file_is_written_and_read_like_any_other,
     open_and_list_refuse_what_is_missing,
     a_file_opened_for_reading_refuses_writes,
     rename_replaces_its_target,
@@ -155,10 +156,18 @@ fn a_created_file_is_listed_with_its_length(on: &Subject) {
 
 fn create_refuses_an_existing_name(on: &Subject) {
     on.create("a", b"kept");
-    let refused = block_on(on.files.create(&on.path("a"))).err().unwrap();
-    assert_eq!(refused.kind, ErrorKind::AlreadyExists);
-    assert_eq!(refused.path, on.path("a"));
+    for created in [on.files.create(&on.path("a")), on.files.create_private(&on.path("a"))] {
+        let refused = block_on(created).err().unwrap();
+        assert_eq!(refused.kind, ErrorKind::AlreadyExists);
+        assert_eq!(refused.path, on.path("a"));
+    }
     assert_eq!(on.content("a"), &b"kept"[..]);
+}
+
+fn a_private_file_is_written_and_read_like_any_other(on: &Subject) {
+    let file = block_on(on.files.create_private(&on.path("a"))).unwrap();
+    block_on(file.write(0, vec![Bytes::from_static(b"secret")])).unwrap();
+    assert_eq!(on.content("a"), &b"secret"[..]);
 }
 
 fn open_and_list_refuse_what_is_missing(on: &Subject) {

@@ -79,6 +79,15 @@ pub(super) fn too_large() -> Response<ResponseBody> {
     response
 }
 
+/// The answer in clear text on a port that takes TLS only.
+pub(super) fn tls_only() -> Response<ResponseBody> {
+    let body = Bytes::from_static(b"this port takes TLS only: use https://\n");
+    let (status, content_type) = (StatusCode::BAD_REQUEST, Some("text/plain"));
+    let mut response = Answer { status, content_type, body }.into_response();
+    close(&mut response);
+    response
+}
+
 /// A bare status after which an HTTP/1.1 connection ends: what follows cannot be trusted.
 pub(super) fn and_close(status: StatusCode) -> Response<ResponseBody> {
     let mut response = Answer::empty(status).into_response();

@@ -61,6 +61,8 @@ pub struct Health {
     pub disk_full: bool,
     /// Limits in force: `aws`, `off` or a factor.
     pub limits: String,
+    /// Where the certificate comes from: `files` or `self-signed`; nothing without TLS.
+    pub tls: Option<&'static str>,
 }
 
 /// Health in one word.

@@ -15,6 +15,10 @@ pub struct Bounds {
     pub body_memory_bytes_max: usize,
     /// Time of a head from its first byte, and of a new connection to its first byte.
     pub head_time_max: Duration,
+    /// Time of a TLS handshake, from the start of the connection.
+    pub handshake_time_max: Duration,
+    /// TLS handshakes under way at once.
+    pub handshakes_max: usize,
     /// Time of a body before its pace counts.
     pub body_grace: Duration,
     /// Slowest pace of a body, in bytes a second; at least 1.
@@ -34,6 +38,8 @@ impl Default for Bounds {
             cbor_body_bytes_max: limits::CBOR_BODY_BYTES_MAX,
             body_memory_bytes_max: limits::BODY_MEMORY_BYTES_MAX,
             head_time_max: limits::HEAD_TIME_MAX,
+            handshake_time_max: limits::TLS_HANDSHAKE_TIME_MAX,
+            handshakes_max: limits::TLS_HANDSHAKES_MAX,
             body_grace: limits::BODY_GRACE,
             body_bytes_per_second_min: limits::BODY_BYTES_PER_SECOND_MIN,
             idle_time_max: limits::IDLE_TIME_MAX,

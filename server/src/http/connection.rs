@@ -57,16 +57,27 @@ pub(super) fn builder() -> Builder<LocalExecutor> {
     builder
 }
 
+/// What becomes of the requests of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Requests {
+    /// They are served.
+    Served,
+    /// Each is told to come back over TLS.
+    SentToTls,
+}
+
 /// Serves `stream` until either side ends it, or `stop` turns true and its requests are answered.
 pub(super) async fn serve<A: Api, T: AsyncRead + AsyncWrite + Unpin + 'static>(
     stream: T,
+    requests: Requests,
     front: Rc<Front<A>>,
     builder: &Builder<LocalExecutor>,
     mut stop: watch::Receiver<bool>,
 ) {
     let activity = Activity::new();
     let transport = TokioIo::new(Transport::new(stream, Rc::clone(&activity)));
-    let service = service_fn(|request| answer(request, Rc::clone(&front), Rc::clone(&activity)));
+    let service =
+        service_fn(|request| answer(request, requests, Rc::clone(&front), Rc::clone(&activity)));
     let mut connection = pin!(builder.serve_connection(transport, service));
     let mut stopping = false;
     loop {
@@ -107,6 +118,7 @@ async fn watch_over(activity: &Activity, bounds: &Bounds) -> Overdue {
 
 async fn answer<A: Api>(
     request: Request<Incoming>,
+    requests: Requests,
     front: Rc<Front<A>>,
     activity: Rc<Activity>,
 ) -> Result<Response<ResponseBody>, Infallible> {
@@ -115,6 +127,8 @@ async fn answer<A: Api>(
     let chunked = one && request.headers().contains_key(header::TRANSFER_ENCODING);
     let mut response = if one && refused {
         answer::and_close(StatusCode::BAD_REQUEST)
+    } else if requests == Requests::SentToTls {
+        answer::tls_only()
     } else {
         pipeline::answer(&front, request).await
     };

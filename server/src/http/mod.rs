@@ -1,7 +1,8 @@
 //! The HTTP front end: hyper without a framework.
 //!
 //! A worker thread owns a listener, a runtime and the connections it accepts; nothing moves between
-//! workers. A connection is HTTP/1.1 or HTTP/2, told by its first bytes. A request passes
+//! workers. A connection is TLS or clear text (`opening`), then HTTP/1.1 or HTTP/2, both told by
+//! first bytes. A request passes
 //! `pipeline`, one step after the other in the service's order, and then runs in the [`Api`] behind.
 //! Every wait for a client ends: `connection` watches heads, idleness and unread answers, and
 //! `request_body` the pace and the memory of bodies.
@@ -16,6 +17,7 @@ mod cors;
 mod head_screen;
 mod listener;
 mod media;
+mod opening;
 mod pipeline;
 mod request_body;
 mod transport;

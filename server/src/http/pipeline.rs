@@ -25,12 +25,14 @@ use crate::aws::sigv4::{self, Principal};
 use crate::aws::value::Value;
 use crate::aws::{cbor, json};
 use crate::metrics::Metrics;
+use crate::tls::Tls;
 
 /// What all requests of a worker share.
 pub(super) struct Front<A> {
     pub(super) api: Arc<A>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) bounds: Bounds,
+    pub(super) tls: Option<Tls>,
     budget: Arc<Budget>,
     clock_skew_seconds: u64,
 }
@@ -44,7 +46,8 @@ impl<A: Api> Front<A> {
     ) -> Self {
         let bounds = settings.bounds.clone();
         let clock_skew_seconds = settings.clock_skew_seconds;
-        Self { api, metrics, bounds, budget, clock_skew_seconds }
+        let tls = settings.tls.clone();
+        Self { api, metrics, bounds, tls, budget, clock_skew_seconds }
     }
 }
 

@@ -15,9 +15,10 @@ use super::api::Api;
 use super::bounds::Bounds;
 use super::pipeline::Front;
 use super::request_body::Budget;
-use super::{connection, listener};
+use super::{connection, listener, opening};
 use crate::limits;
 use crate::metrics::Metrics;
+use crate::tls::Tls;
 
 /// How to serve.
 #[derive(Clone, Debug)]
@@ -32,6 +33,8 @@ pub struct Settings {
     pub stop_grace: Duration,
     /// Bounds against slow, large and many requests.
     pub bounds: Bounds,
+    /// TLS, unless the port takes clear text only.
+    pub tls: Option<Tls>,
 }
 
 /// A server that runs. Dropping it stops the server as `stop` does.
@@ -116,7 +119,7 @@ async fn work<A: Api>(
                     let stop = stopped.clone();
                     connections.spawn_local(async move {
                         prepare(&stream);
-                        connection::serve(stream, front, &builder, stop).await;
+                        opening::serve(stream, front, &builder, stop).await;
                         drop(open);
                     });
                 }

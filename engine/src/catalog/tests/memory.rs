@@ -168,6 +168,10 @@ impl Files for Memory {
         })
     }
 
+    fn create_private(&self, path: &Path) -> BoxFuture<Result<Arc<dyn File>, DeviceError>> {
+        self.create(path)
+    }
+
     fn open(&self, path: &Path) -> BoxFuture<Result<Arc<dyn File>, DeviceError>> {
         self.run("open", path, |disk| {
             disk.names.get(path).map(|inode| self.handle(path, inode)).ok_or(ErrorKind::NotFound)

@@ -80,6 +80,10 @@ impl Files for SimulatedFiles {
         })
     }
 
+    fn create_private(&self, path: &Path) -> BoxFuture<Result<Arc<dyn File>, DeviceError>> {
+        self.create(path) // There are no other users.
+    }
+
     fn open(&self, path: &Path) -> BoxFuture<Result<Arc<dyn File>, DeviceError>> {
         self.open_with(path, true)
     }

@@ -35,7 +35,7 @@ fn health_is_one_json_object() {
     let reply = Operators::start().ask("GET", "/health");
     let expected = concat!(
         r#"{"version":"0","status":"ok","durability":"none","io":"simulated","#,
-        r#""flush_micros":null,"stopped":null,"disk_full":false,"limits":"aws"}"#,
+        r#""flush_micros":null,"stopped":null,"disk_full":false,"limits":"aws","tls":null}"#,
     );
     reply.assert(200, Some("application/json"), expected);
 }

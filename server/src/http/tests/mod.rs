@@ -8,6 +8,7 @@ mod framing;
 mod http2;
 mod http2_frames;
 mod signatures;
+mod tls;
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
@@ -22,6 +23,7 @@ use crate::aws::exception::{Exception, Kind};
 use crate::aws::sigv4::Principal;
 use crate::aws::value::Value;
 use crate::metrics::{Metrics, Observed};
+use crate::tls::Tls;
 
 /// 2023-11-14T22:13:20Z, the time of [`Fake`].
 const NOW_SECONDS: u64 = 1_700_000_000;
@@ -80,6 +82,7 @@ impl Api for Fake {
             stopped: None,
             disk_full: false,
             limits: "aws".to_owned(),
+            tls: None,
         }
     }
 
@@ -108,12 +111,17 @@ impl Server {
     }
 
     fn with_grace(bounds: Bounds, stop_grace: Duration) -> Self {
+        Self::with(bounds, stop_grace, None)
+    }
+
+    fn with(bounds: Bounds, stop_grace: Duration, tls: Option<Tls>) -> Self {
         let settings = Settings {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
             threads: 2,
             clock_skew_seconds: 300,
             stop_grace,
             bounds,
+            tls,
         };
         let metrics = Arc::new(Metrics::new());
         let running = start(&settings, &Arc::new(Fake), &metrics).unwrap();
