@@ -95,6 +95,10 @@ pub const DESCRIBE_STREAM_CONSUMER_PER_SECOND: u64 = 20;
 ///
 /// Source: Kinesis Data Streams API Reference, `ListStreamConsumers`.
 pub const LIST_STREAM_CONSUMERS_PER_SECOND: u64 = 5;
+/// Calls in a second for an account in a region, of every operation that has no rate of its own.
+///
+/// Source: Kinesis Data Streams Developer Guide, Quotas and limits.
+pub const CALLS_PER_SECOND: u64 = 5;
 
 /// Payload of one `PutRecords` call, in bytes of data and partition keys.
 ///
@@ -147,6 +151,10 @@ pub const LIST_SHARDS_PAGE_MAX: usize = 1000;
 ///
 /// Source: Kinesis Data Streams API Reference, `CreateStream`.
 pub const RETENTION_HOURS_DEFAULT: u32 = 24;
+/// Shortest and longest retention of a stream, in hours.
+///
+/// Source: Kinesis Data Streams Developer Guide, Quotas and limits.
+pub const RETENTION_HOURS: (u32, u32) = (24, 8760);
 /// Shards an on-demand stream starts with.
 ///
 /// Source: Kinesis Data Streams Developer Guide, on-demand mode.
@@ -188,7 +196,7 @@ pub const COMMITMENT_MS_MIN: u64 = 24 * 3_600_000;
 ///
 /// Source: Kinesis Data Streams API Reference, `UpdateStreamWarmThroughput`.
 pub const WARM_THROUGHPUT_MIBPS_MAX: u32 = 10_240;
-/// Tags of one stream.
+/// Tags of one stream or consumer.
 ///
 /// Source: Kinesis Data Streams API Reference, `AddTagsToStream`.
 pub const TAGS_MAX: usize = 50;

@@ -37,12 +37,17 @@ impl ConsumerRef {
             let (Some(stream), Some(name)) = (stream, name) else {
                 return Err(unconfirmed::consumer_not_named());
             };
-            return Ok(Self { stream, name: name.to_owned(), created_seconds: None });
+            return Ok(Self::named(stream, name.to_owned()));
         };
         let consumer = Self::of_arn(call, arn).ok_or_else(unconfirmed::consumer_not_named)?;
         let agrees = stream.is_none_or(|stream| stream == consumer.stream)
             && name.is_none_or(|name| name == consumer.name);
         if agrees { Ok(consumer) } else { Err(unconfirmed::consumer_names_disagree(arn)) }
+    }
+
+    /// The consumer of this name, whenever it was registered.
+    pub(super) const fn named(stream: StreamRef, name: String) -> Self {
+        Self { stream, name, created_seconds: None }
     }
 
     /// The consumer of this ARN; `None` when its number is beyond all times.

@@ -8,6 +8,7 @@ use kinelog_engine::types::{NewShard, NewStream, Stream, StreamStatus, uniform_r
 
 use super::attributes::{Attributes, Distribution, Mode, WriteSettings};
 use super::context::{Call, Context};
+use super::resource::ResourceRef;
 use super::stream_ref::StreamRef;
 use super::{account, failures, lifecycle, shapes, tags, unconfirmed};
 use crate::aws::exception::Exception;
@@ -23,10 +24,7 @@ pub(super) static SHAPE: Structure = Structure {
         shapes::required("StreamName", shapes::NAME),
         shapes::optional("ShardCount", Shape::Integer { min: Some(1), max: None }),
         shapes::optional("StreamModeDetails", Shape::Structure(&shapes::MODE_DETAILS)),
-        shapes::optional(
-            "Tags",
-            Shape::TextMap { length: Some((1, 200)), key: (1, 128), value: (0, 256) },
-        ),
+        shapes::optional("Tags", tags::TAGS),
         shapes::optional("WarmThroughputMiBps", shapes::WARM_THROUGHPUT),
         shapes::optional("MaxRecordSizeInKiB", shapes::RECORD_KIB),
         shapes::optional("RecordDistributionStrategy", shapes::DISTRIBUTION),
@@ -81,8 +79,7 @@ impl Request {
             encryption_key: None,
         };
         let mut new_tags = BTreeMap::new();
-        let given = input.text_map("Tags").unwrap_or_default();
-        tags::add(&stream, &mut new_tags, given.iter().map(|(k, v)| (k.as_ref(), v.as_ref())))?;
+        tags::add(&ResourceRef::Stream(stream.clone()), &mut new_tags, input)?;
         let attributes =
             Attributes { mode, write, tags: new_tags, warm_mibps, ..Attributes::default() };
         let is_off = call.context.settings().limits.is_off();

@@ -36,6 +36,23 @@ pub(super) fn stream_not_active(stream: &str, account: &str, status: StreamStatu
     )
 }
 
+/// The consumer is in a state that forbids a policy.
+#[allow(dead_code, reason = "the operations on policies are the next to come")]
+pub(super) fn no_policy_of(
+    consumer: &str,
+    created_seconds: u64,
+    stream: &str,
+    account: &str,
+) -> Exception {
+    Exception::new(
+        Kind::ResourceInUse,
+        format!(
+            "Consumer {consumer} with creation timestamp {created_seconds} under stream {stream} \
+             and account {account} is not in ACTIVE status."
+        ),
+    )
+}
+
 /// The service's word for a state.
 pub(super) const fn status_name(status: StreamStatus) -> &'static str {
     match status {

@@ -5,6 +5,7 @@
 //! a line in the table below.
 
 mod account;
+mod add_tags_to_stream;
 mod api_table;
 mod arn;
 mod attributes;
@@ -12,6 +13,7 @@ mod consumer_ref;
 mod consumers;
 pub mod context;
 mod create_stream;
+mod decrease_stream_retention_period;
 mod delete_stream;
 mod deregister_stream_consumer;
 mod describe;
@@ -23,25 +25,33 @@ mod describe_stream_summary;
 mod failures;
 mod get_records;
 mod get_shard_iterator;
+mod increase_stream_retention_period;
 mod lifecycle;
 mod list_shards;
 mod list_stream_consumers;
 mod list_streams;
+mod list_tags_for_resource;
+mod list_tags_for_stream;
 mod page_token;
 mod put;
 mod put_record;
 mod put_records;
 mod register_stream_consumer;
+mod remove_tags_from_stream;
+mod resource;
+mod retention;
 mod rolling_day;
 mod shapes;
 mod shard_filter;
 mod shard_id;
 mod shards;
 mod stream_ref;
+mod tag_resource;
 mod tags;
 #[cfg(test)]
 mod tests;
 mod unconfirmed;
+mod untag_resource;
 mod update_account_settings;
 mod update_max_record_size;
 mod update_stream_mode;
@@ -94,7 +104,9 @@ macro_rules! operations {
 }
 
 operations! {
+    AddTagsToStream in add_tags_to_stream,
     CreateStream in create_stream,
+    DecreaseStreamRetentionPeriod in decrease_stream_retention_period,
     DeleteStream in delete_stream,
     DeregisterStreamConsumer in deregister_stream_consumer,
     DescribeAccountSettings in describe_account_settings,
@@ -104,9 +116,12 @@ operations! {
     DescribeStreamSummary in describe_stream_summary,
     GetRecords in get_records,
     GetShardIterator in get_shard_iterator,
+    IncreaseStreamRetentionPeriod in increase_stream_retention_period,
     ListShards in list_shards,
     ListStreamConsumers in list_stream_consumers,
     ListStreams in list_streams,
+    ListTagsForResource in list_tags_for_resource,
+    ListTagsForStream in list_tags_for_stream,
     PutRecord in put_record,
     PutRecords in put_records,
     RegisterStreamConsumer in register_stream_consumer,
@@ -114,6 +129,9 @@ operations! {
     UpdateMaxRecordSize in update_max_record_size,
     UpdateStreamMode in update_stream_mode,
     UpdateStreamRecordDistributionStrategy in update_stream_record_distribution_strategy,
+    RemoveTagsFromStream in remove_tags_from_stream,
+    TagResource in tag_resource,
+    UntagResource in untag_resource,
 }
 
 impl Operation {

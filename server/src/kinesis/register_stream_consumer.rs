@@ -7,13 +7,15 @@ use kinelog_engine::types::{Stream, StreamStatus};
 
 use super::account::Account;
 use super::attributes::{Attributes, Mode};
+use super::consumer_ref::ConsumerRef;
 use super::consumers::{self, Consumer, ConsumerStatus, Consumers};
 use super::context::Call;
+use super::resource::ResourceRef;
 use super::stream_ref::StreamRef;
 use super::{failures, lifecycle, shapes, tags, unconfirmed};
 use crate::aws::exception::Exception;
 use crate::aws::input::Input;
-use crate::aws::shape::{Shape, Structure};
+use crate::aws::shape::Structure;
 use crate::limits;
 
 /// The input.
@@ -22,10 +24,7 @@ pub(super) static SHAPE: Structure = Structure {
     members: &[
         shapes::STREAM_ARN_REQUIRED,
         shapes::required("ConsumerName", shapes::NAME),
-        shapes::optional(
-            "Tags",
-            Shape::TextMap { length: Some((1, 200)), key: (1, 128), value: (0, 256) },
-        ),
+        shapes::optional("Tags", tags::TAGS),
         shapes::STREAM_ID,
     ],
 };
@@ -43,8 +42,8 @@ impl Request {
         let stream = StreamRef::parse(call, input)?;
         let name = input.text("ConsumerName").unwrap_or_default().to_owned();
         let mut new_tags = BTreeMap::new();
-        let given = input.text_map("Tags").unwrap_or_default();
-        tags::add(&stream, &mut new_tags, given.iter().map(|(k, v)| (k.as_ref(), v.as_ref())))?;
+        let consumer = ConsumerRef::named(stream.clone(), name.clone());
+        tags::add(&ResourceRef::Consumer(consumer), &mut new_tags, input)?;
         Ok(Self { stream, name, tags: new_tags })
     }
 }

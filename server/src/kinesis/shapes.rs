@@ -49,6 +49,12 @@ const CONSUMER: Shape = pattern(
     r"^(arn):aws.*:kinesis:.*:\d{12}:.*stream\/[a-zA-Z0-9_.-]+\/consumer\/[a-zA-Z0-9_.-]+:[0-9]+",
     is_consumer_arn,
 );
+/// Any resource.
+const ANY_ARN: Shape = pattern(
+    Some((1, 2048)),
+    r"arn:aws.*:kinesis:.*:\d{12}:.*(stream|channel|queue)/\S+",
+    is_resource_arn,
+);
 const ID: Shape = pattern(Some((1, 24)), "[a-z0-9]{20}-[a-z0-9]{3}", is_stream_id);
 /// A point of the hash key space.
 pub(super) const HASH_KEY: Shape = pattern(None, r"0|([1-9]\d{0,38})", is_hash_key);
@@ -81,6 +87,8 @@ pub(super) const STREAM_ARN_REQUIRED: Member = required("StreamARN", ARN);
 pub(super) const CONSUMER_NAME: Member = optional("ConsumerName", NAME);
 /// `ConsumerARN` where stream and name can stand in for it.
 pub(super) const CONSUMER_ARN: Member = optional("ConsumerARN", CONSUMER);
+/// `ResourceARN`.
+pub(super) const RESOURCE_ARN: Member = required("ResourceARN", ANY_ARN);
 /// `StreamId`: checked and then ignored.
 pub(super) const STREAM_ID: Member = optional("StreamId", ID);
 /// `DryRun`.
@@ -106,17 +114,68 @@ fn is_stream_id(text: &str) -> bool {
     })
 }
 
+/// A text of the form `arn:aws.*:kinesis:.*`, and what tells in one step what a place in it can be;
+/// so that long texts are looked through once.
+struct ArnText<'a> {
+    text: &'a str,
+    /// Where the first `:kinesis:` ends.
+    region_at: usize,
+    /// What stands before a place up to this one, `.*` matches.
+    line_end: usize,
+    /// What stands behind a place from this one on, `\S*` matches.
+    solid_from: usize,
+}
+
+impl<'a> ArnText<'a> {
+    fn parse(text: &'a str) -> Option<Self> {
+        const HEAD: &str = "arn:aws";
+        const SERVICE: &str = ":kinesis:";
+        let service_at = HEAD.len() + text.strip_prefix(HEAD)?.find(SERVICE)?;
+        let is_space = |byte: u8| matches!(byte, b' ' | b'\t'..=b'\r');
+        Some(Self {
+            text,
+            region_at: service_at + SERVICE.len(),
+            line_end: text.find(LINE_ENDS).unwrap_or(text.len()),
+            solid_from: text.bytes().rposition(is_space).map_or(0, |at| at + 1),
+        })
+    }
+
+    /// Whether `:` and twelve digits stand right before `at`.
+    fn has_account_before(&self, at: usize) -> bool {
+        let account = self.text.as_bytes()[self.region_at..at].last_chunk::<13>();
+        account.is_some_and(|account| account[0] == b':' && is_digits(&account[1..]))
+    }
+
+    /// Whether `.*` matches all before `at`, and `\S+` all from `name_at` on.
+    fn is_parted(&self, at: usize, name_at: usize) -> bool {
+        at <= self.line_end && self.solid_from <= name_at && name_at < self.text.len()
+    }
+}
+
 /// Matches `arn:aws.*:kinesis:.*:\d{12}:stream/\S+`, at any of its `:stream/`.
 fn is_stream_arn(text: &str) -> bool {
-    text.match_indices(":stream/").any(|(at, separator)| {
-        let name = &text[at + separator.len()..];
-        let Some((head, account)) = text[..at].rsplit_once(':') else { return false };
-        !name.is_empty()
-            && !name.bytes().any(|byte| matches!(byte, b' ' | b'\t'..=b'\r'))
-            && account.len() == 12
-            && is_digits(account.as_bytes())
-            && !head.contains(LINE_ENDS)
-            && head.strip_prefix("arn:aws").is_some_and(|rest| rest.contains(":kinesis:"))
+    ArnText::parse(text).is_some_and(|arn| {
+        text[arn.region_at..].match_indices(":stream/").any(|(at, kind)| {
+            let at = arn.region_at + at;
+            arn.has_account_before(at) && arn.is_parted(at, at + kind.len())
+        })
+    })
+}
+
+/// Matches `arn:aws.*:kinesis:.*:\d{12}:.*(stream|channel|queue)/\S+`, behind the first account.
+fn is_resource_arn(text: &str) -> bool {
+    let found = ArnText::parse(text).and_then(|arn| {
+        let colons = text[arn.region_at..].match_indices(':');
+        let mut accounts = colons.map(|(at, _)| arn.region_at + at);
+        let kinds_at = accounts.find(|&at| arn.has_account_before(at))? + 1;
+        Some((arn, kinds_at))
+    });
+    found.is_some_and(|(arn, kinds_at)| {
+        ["stream/", "channel/", "queue/"].iter().any(|kind| {
+            text[kinds_at..]
+                .match_indices(kind)
+                .any(|(at, kind)| arn.is_parted(kinds_at + at, kinds_at + at + kind.len()))
+        })
     })
 }
 
@@ -226,6 +285,32 @@ mod tests {
             "xarn:aws:kinesis:us-east-1:123456789012:stream/s/consumer/c:1",
         ] {
             assert!(!is_consumer_arn(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn resource_arns_match_their_pattern() {
+        for text in [
+            "arn:aws:kinesis:us-east-1:123456789012:stream/a",
+            "arn:aws:kinesis:us-east-1:123456789012:stream/a/consumer/b:1",
+            "arn:aws:kinesis:us-east-1:123456789012:queue/a",
+            "arn:aws:kinesis:us-east-1:123456789012:channel/a",
+            "arn:aws:kinesis:us-east-1:123456789012:any thing/stream/a",
+            "arn:aws:kinesis:us-east-1:123456789012:stream/b c/stream/a",
+            "arn:aws:kinesis:us-east-1:123456789012:stream/a\u{2028}b",
+        ] {
+            assert!(is_resource_arn(text), "{text}");
+        }
+        for text in [
+            "",
+            "arn:aws:kinesis:us-east-1:123456789012:table/a",
+            "arn:aws:kinesis:us-east-1:123456789012:queue/",
+            "arn:aws:kinesis:us-east-1:123456789012:queue/a b",
+            "arn:aws:kinesis:us-east-1:12345678901:queue/a",
+            "arn:aws:sqs:us-east-1:123456789012:queue/a",
+            "arn:aws:kinesis:us-east-1:123456789012:\nqueue/a",
+        ] {
+            assert!(!is_resource_arn(text), "{text}");
         }
     }
 

@@ -9,7 +9,9 @@ mod consumers;
 mod creating;
 mod listing;
 mod reading;
+mod retaining;
 mod states;
+mod tagging;
 mod writing;
 
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Every choice the service has not been seen to make, in one place, so that a later observation
 //! changes one line here. Texts are what no known client reads; types are what clients act on.
 
-use kinelog_engine::types::Timestamp;
+use kinelog_engine::types::{StreamStatus, Timestamp};
 
 use crate::aws::exception::{Exception, Kind};
 
@@ -185,6 +185,16 @@ pub(super) fn consumer_names_disagree(arn: &str) -> Exception {
         Kind::InvalidArgument,
         format!("StreamARN and ConsumerName do not name the consumer {arn}."),
     )
+}
+
+/// Whether tags and policies of a stream, and of its consumers, can change in this state.
+pub(super) const fn takes_tags_and_policies(status: StreamStatus) -> bool {
+    matches!(status, StreamStatus::Active | StreamStatus::Updating)
+}
+
+/// A `ResourceARN` of a kind that does not exist here.
+pub(super) fn resource_not_found(arn: &str) -> Exception {
+    Exception::new(Kind::ResourceNotFound, format!("Resource {arn} not found."))
 }
 
 /// The consumer does not exist, or is another one of the same name.

@@ -2,12 +2,17 @@
 
 use super::*;
 
-const NAMED: [(Operation, &str); 5] = [
+const NAMED: [(Operation, &str); 10] = [
+    (Operation::AddTagsToStream, r#"{"Tags": {"k": "v"}}"#),
+    (Operation::DecreaseStreamRetentionPeriod, r#"{"RetentionPeriodHours": 24}"#),
     (Operation::DeleteStream, "{}"),
     (Operation::DescribeStream, "{}"),
     (Operation::DescribeStreamSummary, "{}"),
+    (Operation::IncreaseStreamRetentionPeriod, r#"{"RetentionPeriodHours": 24}"#),
+    (Operation::ListTagsForStream, "{}"),
     (Operation::PutRecord, r#"{"Data": "", "PartitionKey": "k"}"#),
     (Operation::PutRecords, r#"{"Records": [{"Data": "", "PartitionKey": "k"}]}"#),
+    (Operation::RemoveTagsFromStream, r#"{"TagKeys": ["k"]}"#),
 ];
 
 fn with(body: &str, members: &Json) -> Json {
