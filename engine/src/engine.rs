@@ -137,11 +137,7 @@ impl Engine {
         changes: Vec<StreamChange>,
     ) -> Result<Arc<Stream>, CatalogError> {
         let inner = Arc::clone(&self.inner);
-        self.detached(async move {
-            inner.check_running()?;
-            inner.catalog.change(stream, changes).await
-        })
-        .await
+        self.detached(async move { inner.change(stream, changes).await }).await
     }
 
     /// Closes and opens shards of one stream in one durable step. `closed_at` is the time recorded
@@ -298,12 +294,44 @@ impl Inner {
     }
 
     async fn add_shards(&self, stream: &Stream, shards: &[Arc<Shard>]) -> Result<(), CatalogError> {
-        let new = |shard: &Arc<Shard>| {
-            let (first, none) = (Ordinal::FIRST, Timestamp(0));
-            Arc::new(ShardLog::new(shard.uid, shard.index, stream.id, first, first, none))
-        };
-        let logs = shards.iter().map(new).collect();
-        self.log.add_shards(logs).await.ok_or_else(|| self.stopped_error())
+        let added = self.log.add_shards(stream.id, shards.to_vec()).await;
+        added.ok_or_else(|| self.stopped_error())
+    }
+
+    async fn change(
+        &self,
+        stream: StreamId,
+        changes: Vec<StreamChange>,
+    ) -> Result<Arc<Stream>, CatalogError> {
+        self.check_running()?;
+        let before = self.catalog.stream_by_id(stream).ok_or(CatalogError::StreamNotFound)?;
+        let (mut limits, mut limits_before) = (Vec::new(), Vec::new());
+        for change in &changes {
+            if let StreamChange::ArrivalsUntil(shards, until) = change {
+                for shard in open_shards(&before, shards)? {
+                    limits.push((shard.uid, Some(*until)));
+                    limits_before.push((shard.uid, shard.arrivals_until));
+                }
+            }
+        }
+        self.limit_arrivals(limits).await?;
+        let changed = self.catalog.change(stream, changes).await;
+        // After a doubtful write the limits may be on the disk: they stay.
+        if matches!(&changed, Err(error) if !matches!(error, CatalogError::Stopped { .. })) {
+            self.limit_arrivals(limits_before).await?;
+        }
+        changed
+    }
+
+    async fn limit_arrivals(
+        &self,
+        limits: Vec<(ShardUid, Option<Timestamp>)>,
+    ) -> Result<(), CatalogError> {
+        if limits.is_empty() {
+            return Ok(());
+        }
+        let limited = self.log.limit_arrivals(limits).await;
+        limited.ok_or_else(|| self.stopped_error())?.map_err(CatalogError::ArrivedLater)
     }
 
     async fn reshard(
@@ -315,7 +343,8 @@ impl Inner {
     ) -> Result<Arc<Stream>, CatalogError> {
         self.check_running()?;
         let before = self.catalog.stream_by_id(stream).ok_or(CatalogError::StreamNotFound)?;
-        let uids = uids(&before, &reshard.close)?;
+        let closing = open_shards(&before, &reshard.close)?;
+        let uids: Vec<_> = closing.iter().map(|shard| shard.uid).collect();
         let closed = self.log.close_shards(uids.clone()).await;
         let ends = match closed.ok_or_else(|| self.stopped_error())? {
             Ok(ends) => ends,
@@ -342,12 +371,15 @@ impl Inner {
     }
 }
 
-fn uids(stream: &Stream, shards: &[ShardIndex]) -> Result<Vec<ShardUid>, CatalogError> {
-    let uid = |index: &ShardIndex| {
+fn open_shards<'a>(
+    stream: &'a Stream,
+    shards: &[ShardIndex],
+) -> Result<Vec<&'a Arc<Shard>>, CatalogError> {
+    let open = |index: &ShardIndex| {
         let shard = stream.shard(*index).filter(|shard| shard.closed.is_none());
-        shard.map(|shard| shard.uid).ok_or(CatalogError::ShardNotOpen(*index))
+        shard.ok_or(CatalogError::ShardNotOpen(*index))
     };
-    shards.iter().map(uid).collect()
+    shards.iter().map(open).collect()
 }
 
 fn not_open(stream: &Stream, uid: ShardUid) -> CatalogError {

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use crate::types::{Ordinal, ShardIndex, StreamKey};
+use crate::types::{Ordinal, ShardIndex, StreamKey, Timestamp};
 
 /// What the kernel (or its simulation) said.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -205,6 +205,9 @@ pub enum CatalogError {
     /// A shard named in a reshard does not exist or is closed already.
     #[error("shard {0} is not open")]
     ShardNotOpen(ShardIndex),
+    /// A record of a shard has arrived after the time at which its arrivals were to end.
+    #[error("a record has arrived at {0} already, after the end of arrivals asked for")]
+    ArrivedLater(Timestamp),
     /// After the change the open shards would not cover the hash key space exactly once.
     #[error("the open shards would not cover the hash key space exactly once")]
     Coverage,

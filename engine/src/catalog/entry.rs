@@ -70,6 +70,8 @@ pub(super) struct Settings {
     /// A list of one or none: `null` is a document, too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     attributes: Vec<serde_json::Value>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    arrivals_until: Vec<(ShardIndex, Timestamp)>,
 }
 
 /// An entry that the state before it rules out.
@@ -207,6 +209,10 @@ impl Settings {
             match change {
                 StreamChange::Status(status) => settings.status = Some(status),
                 StreamChange::Attributes(document) => settings.attributes = vec![document],
+                StreamChange::ArrivalsUntil(shards, until) => {
+                    let limits = shards.into_iter().map(|shard| (shard, until));
+                    settings.arrivals_until.extend(limits);
+                }
                 StreamChange::Retention(hours) => {
                     if hours > after.retention_hours {
                         after.trimmed_before = after.horizon(now);
@@ -226,6 +232,11 @@ impl Settings {
         stream.trimmed_before = self.trimmed_before.unwrap_or(stream.trimmed_before);
         if let Some(document) = self.attributes.first() {
             stream.attributes = document.clone();
+        }
+        for (index, until) in &self.arrivals_until {
+            if let Ok(at) = stream.shards.binary_search_by_key(index, |shard| shard.index) {
+                Arc::make_mut(&mut stream.shards[at]).arrivals_until = Some(*until);
+            }
         }
     }
 }
@@ -266,6 +277,7 @@ fn number_shards(new: Vec<NewShard>, first_index: u32, last_uid: u64) -> Vec<Arc
                 range: new.range,
                 created_seconds: new.created_seconds,
                 parents: new.parents,
+                arrivals_until: None,
                 closed: None,
             })
         })

@@ -13,18 +13,18 @@ use tokio::time::Instant;
 
 use super::group_builder::{self, Group};
 use super::log_thread::LogThread;
+use super::open;
 use super::queue::{Control, QueuedAppend, Work};
-use super::shard_writer::ShardWriter;
+use super::shard_writer::{NEVER, ShardWriter};
 use crate::config::Durability;
 use crate::error::{AppendError, DeviceError};
 use crate::format::batch::Batch;
 use crate::format::group;
-use crate::format::manifest::ShardFloor;
 use crate::limits::PAGE_BYTES;
 use crate::segment;
 use crate::shard::ShardLog;
 use crate::shard::tail_cache::TailBatch;
-use crate::types::{Durable, Ordinal, SegmentId, ShardUid, Timestamp};
+use crate::types::{Durable, Ordinal, SegmentId, Shard, ShardUid, StreamId, Timestamp};
 
 /// A shard is copied once this many of its bytes wait.
 const COPY_BYTES: u64 = 64 << 10;
@@ -161,12 +161,13 @@ fn obey(log: &LogThread, control: Control) {
                 writer.borrow_mut().is_closed = false;
             }
         }
-        Control::AddShards(shards, reply) => {
+        Control::AddShards(stream, shards, reply) => {
             for shard in &shards {
-                add_shard(log, shard);
+                add_shard(log, stream, shard);
             }
             reply.send(()).ok();
         }
+        Control::LimitArrivals(limits, reply) => drop(reply.send(limit_arrivals(log, &limits))),
         Control::RemoveShards(shards, reply) => {
             let gone = shards.into_iter().flat_map(|shard| remove_shard(log, shard));
             drop(reply.send(gone.collect()));
@@ -204,18 +205,36 @@ fn close_shards(log: &LogThread, shards: &[ShardUid]) -> Result<Vec<Ordinal>, Sh
     Ok(writers.iter().map(close).collect())
 }
 
-fn add_shard(log: &LogThread, shard: &Arc<ShardLog>) {
-    let floor = ShardFloor {
-        shard: shard.uid,
-        next: shard.end(),
-        first_kept: shard.first_kept(),
-        active: None,
-        last_arrival: Timestamp(0),
-        last_segment: SegmentId(0),
-    };
-    log.shared.shards.insert(Arc::clone(shard));
-    let writer = ShardWriter::new(Arc::clone(shard), floor, None);
-    log.writers.borrow_mut().insert(shard.uid, Rc::new(RefCell::new(writer)));
+fn limit_arrivals(
+    log: &LogThread,
+    limits: &[(ShardUid, Option<Timestamp>)],
+) -> Result<(), Timestamp> {
+    let writers: Vec<_> = limits
+        .iter()
+        .filter_map(|(shard, until)| Some((log.writer(*shard)?, until.unwrap_or(NEVER))))
+        .collect();
+    let too_late = writers.iter().filter_map(|(writer, until)| {
+        let last = writer.borrow().last_arrival;
+        (last > *until).then_some(last)
+    });
+    if let Some(latest) = too_late.max() {
+        return Err(latest);
+    }
+    for (writer, until) in writers {
+        writer.borrow_mut().arrivals_until = until;
+    }
+    Ok(())
+}
+
+fn add_shard(log: &LogThread, stream: StreamId, shard: &Shard) {
+    let floor = open::new_floor(shard.uid);
+    let Shard { uid, index, .. } = *shard;
+    let (first_kept, next, none) = (floor.first_kept, floor.next, floor.last_arrival);
+    let shard_log = Arc::new(ShardLog::new(uid, index, stream, first_kept, next, none));
+    log.shared.shards.insert(Arc::clone(&shard_log));
+    let mut writer = ShardWriter::new(shard_log, floor, None);
+    writer.arrivals_until = shard.arrivals_until.unwrap_or(NEVER);
+    log.writers.borrow_mut().insert(uid, Rc::new(RefCell::new(writer)));
 }
 
 fn remove_shard(log: &LogThread, uid: ShardUid) -> Vec<SegmentId> {

@@ -85,7 +85,7 @@ impl<'a> Drafts<'a> {
             Entry::Vacant(entry) => {
                 let writer = log.writer(run.shard.uid).filter(|w| !w.borrow().is_closed);
                 let writer = writer.ok_or(AppendError::ShardClosed(run.shard.index))?;
-                let arrival = now.max(writer.borrow().last_arrival);
+                let arrival = writer.borrow().arrival(now);
                 let (runs, shard) = (Vec::new(), run.shard.uid);
                 self.list.push(Draft { writer, shard, arrival, runs, records: 0, stored_bytes: 0 });
                 *entry.insert(self.list.len() - 1)

@@ -12,8 +12,7 @@ use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::device::{BoxFuture, Device};
 use crate::error::{AppendError, OpenError};
-use crate::shard::ShardLog;
-use crate::types::{Ordinal, SegmentId, ShardUid};
+use crate::types::{Ordinal, SegmentId, Shard, ShardUid, StreamId, Timestamp};
 
 /// The running log thread. Dropping it ends the thread without a checkpoint.
 pub(crate) struct LogHandle {
@@ -107,9 +106,22 @@ impl LogHandle {
         self.shared.queue.send(Control::ReopenShards(shards));
     }
 
-    /// Starts new, empty shards; `None` when writes have stopped.
-    pub(crate) async fn add_shards(&self, shards: Vec<Arc<ShardLog>>) -> Option<()> {
-        self.ask(|reply| Control::AddShards(shards, reply)).await
+    /// Starts new, empty shards of `stream`; `None` when writes have stopped.
+    pub(crate) async fn add_shards(&self, stream: StreamId, shards: Vec<Arc<Shard>>) -> Option<()> {
+        self.ask(|reply| Control::AddShards(stream, shards, reply)).await
+    }
+
+    /// Sets or lifts the time after which no record of a shard arrives; `None` when writes have
+    /// stopped.
+    ///
+    /// # Errors
+    ///
+    /// The latest arrival when there is one after such a time; nothing was set then.
+    pub(crate) async fn limit_arrivals(
+        &self,
+        limits: Vec<(ShardUid, Option<Timestamp>)>,
+    ) -> Option<Result<(), Timestamp>> {
+        self.ask(|reply| Control::LimitArrivals(limits, reply)).await
     }
 
     /// Forgets shards; returns their segments, whose files go with the next checkpoint.

@@ -12,8 +12,9 @@ use crate::append::Append;
 use crate::error::AppendError;
 use crate::format::{batch, group};
 use crate::limits::{BATCH_BYTES_MAX, GROUP_ENTRIES_MAX};
-use crate::shard::ShardLog;
-use crate::types::{AppendedRun, Durable, Ordinal, SegmentId, ShardUid};
+use crate::types::{
+    AppendedRun, Durable, Ordinal, SegmentId, Shard, ShardUid, StreamId, Timestamp,
+};
 
 /// One result for each run of an append.
 pub(crate) type AppendReply = Vec<Result<Durable<AppendedRun>, AppendError>>;
@@ -45,8 +46,11 @@ pub(crate) enum Control {
     CloseShards(Vec<ShardUid>, oneshot::Sender<Result<Vec<Ordinal>, ShardUid>>),
     /// Takes a close back.
     ReopenShards(Vec<ShardUid>),
-    /// Starts new, empty shards.
-    AddShards(Vec<Arc<ShardLog>>, oneshot::Sender<()>),
+    /// Starts new, empty shards of a stream.
+    AddShards(StreamId, Vec<Arc<Shard>>, oneshot::Sender<()>),
+    /// Sets or lifts the time after which no record of a shard arrives; all of them or, when a
+    /// record has arrived later already, none (the latest arrival is the answer).
+    LimitArrivals(Vec<(ShardUid, Option<Timestamp>)>, oneshot::Sender<Result<(), Timestamp>>),
     /// Forgets shards; answers which segments go with them.
     RemoveShards(Vec<ShardUid>, oneshot::Sender<Vec<SegmentId>>),
     /// Drops what lies wholly below the ordinal; answers which segments go.

@@ -11,6 +11,7 @@ fn append(bytes: usize) -> Append {
         range: HashKeyRange { start: 0, end: u128::MAX },
         created_seconds: 0,
         parents: Vec::new(),
+        arrivals_until: None,
         closed: None,
     });
     let entries = vec![RecordEntry { stored_bytes: 0, crc: 0 }];

@@ -86,6 +86,7 @@ fn a_closed_shard_goes_after_its_close_and_its_last_record() {
         range: HashKeyRange { start: 0, end: u128::MAX },
         created_seconds: 0,
         parents: Vec::new(),
+        arrivals_until: None,
         closed: Some(ShardEnd { closed_at: Timestamp(at), end: Ordinal(5) }),
     };
     assert!(!shard_expired(&closed(50), None, Timestamp(50)));

@@ -19,6 +19,9 @@ use crate::segment::{self, Segment, SegmentState};
 use crate::shard::ShardLog;
 use crate::types::{Ordinal, SegmentId, Timestamp};
 
+/// A time that does not come.
+pub(super) const NEVER: Timestamp = Timestamp(u64::MAX);
+
 /// Where a batch was placed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
@@ -41,6 +44,8 @@ pub(super) struct ShardWriter {
     pub(super) next: Ordinal,
     /// Arrival of the last record assigned.
     pub(super) last_arrival: Timestamp,
+    /// No record arrives later; never below `last_arrival`.
+    pub(super) arrivals_until: Timestamp,
     /// The newest segment, 0 when there was none.
     last_segment: SegmentId,
     /// Segments not sealed yet, oldest first; all but the last have ended.
@@ -157,11 +162,17 @@ impl ShardWriter {
             is_removed: false,
             next: floor.next,
             last_arrival: floor.last_arrival,
+            arrivals_until: NEVER,
             last_segment: floor.last_segment,
             open,
             pending_bytes: 0,
             copied: floor,
         }
+    }
+
+    /// When a record arrives that is taken at `now`: arrival never falls and never passes its end.
+    pub(super) fn arrival(&self, now: Timestamp) -> Timestamp {
+        now.min(self.arrivals_until).max(self.last_arrival)
     }
 
     /// Takes the ordinals of a batch and gives it its place, in a new segment when the newest one

@@ -51,6 +51,9 @@ pub struct Shard {
     pub created_seconds: u64,
     /// Shards it came from: none, one (split) or two (merge; the one named first comes first).
     pub parents: Vec<ShardIndex>,
+    /// No record of the shard arrives later than this; set when its close is planned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arrivals_until: Option<Timestamp>,
     /// Set once the shard is closed.
     pub closed: Option<ShardEnd>,
 }
@@ -164,6 +167,9 @@ pub enum StreamChange {
     Retention(u32),
     /// Replaces the caller's document.
     Attributes(serde_json::Value),
+    /// Lets no record of these open shards arrive after a time to come: later ones are still taken
+    /// and arrive at that time. Together with a reshard it is about shards that this one opens.
+    ArrivalsUntil(Vec<ShardIndex>, Timestamp),
 }
 
 #[cfg(test)]
@@ -181,6 +187,7 @@ mod tests {
                 range: *range,
                 created_seconds: 0,
                 parents: Vec::new(),
+                arrivals_until: None,
                 closed: None,
             })
         };

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use kinelog_engine::Engine;
 use kinelog_engine::append::AppendBuilder;
 use kinelog_engine::config::Config;
+use kinelog_engine::device::Clock;
 use kinelog_engine::device::clock::ManualClock;
 use kinelog_engine::device::simulated::SimulatedDisk;
 use kinelog_engine::error::{AppendError, OpenError, ReadError};
@@ -31,6 +32,10 @@ impl Bench {
     pub(crate) fn new(seed: u64) -> Self {
         let disk = SimulatedDisk::new(seed);
         Self { disk, clock: Arc::new(ManualClock::new(START)), config: small("/data") }
+    }
+
+    pub(crate) fn clock_now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     pub(crate) async fn open(&self) -> Engine {

@@ -139,6 +139,7 @@ pub(super) fn of_catalog(error: &CatalogError, stream: &str, account: &str) -> E
         CatalogError::StreamExists(_) => stream_exists(stream, account),
         CatalogError::StreamNotFound => stream_not_found(stream, account),
         CatalogError::ShardNotOpen(_)
+        | CatalogError::ArrivedLater(_)
         | CatalogError::Coverage
         | CatalogError::DiskFull { .. }
         | CatalogError::Stopped { .. } => internal(error),
@@ -179,6 +180,7 @@ mod tests {
             range: HashKeyRange { start: 0, end: u128::MAX },
             created_seconds: 1_700_000_000,
             parents: Vec::new(),
+            arrivals_until: None,
             closed: None,
         };
         let (first, last) = (Ordinal(5), Ordinal(9));

@@ -1,0 +1,96 @@
+//! The end of a shard's arrivals, set before the shard is closed.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod store_common;
+
+use kinelog_engine::Engine;
+use kinelog_engine::device::simulated::Survive;
+use kinelog_engine::error::CatalogError;
+use kinelog_engine::types::{
+    NewShard, Reshard, ShardIndex, StreamChange, Timestamp, uniform_ranges,
+};
+use store_common::*;
+
+const UNTIL: Timestamp = Timestamp(START.0 + 999);
+
+fn until(shard: u32, until: Timestamp) -> Vec<StreamChange> {
+    vec![StreamChange::ArrivalsUntil(vec![ShardIndex(shard)], until)]
+}
+
+async fn arrival(engine: &Engine, shard: usize) -> Timestamp {
+    let shard = &found(engine, "s").shards[shard];
+    append(engine, shard, &[payload(0, 20)]).await.unwrap().arrival
+}
+
+#[tokio::test]
+async fn records_taken_after_the_end_of_arrivals_arrive_at_it() {
+    let mut bench = Bench::new(1);
+    let engine = bench.open().await;
+    let created = stream(&engine, "s", 2).await;
+    engine.change_stream(created.id, until(0, UNTIL)).await.unwrap();
+    assert_eq!(arrival(&engine, 0).await, START);
+    bench.clock.set(UNTIL);
+    assert_eq!(arrival(&engine, 0).await, UNTIL);
+    bench.clock.advance_ms(1);
+    assert_eq!((arrival(&engine, 0).await, arrival(&engine, 1).await), (UNTIL, bench.clock_now()));
+    bench.disk = bench.disk.power_cut(1, Survive::None);
+    let engine = bench.open().await;
+    assert_eq!((arrival(&engine, 0).await, arrival(&engine, 1).await), (UNTIL, bench.clock_now()));
+}
+
+#[tokio::test]
+async fn arrivals_do_not_end_before_the_last_one() {
+    let bench = Bench::new(2);
+    let engine = bench.open().await;
+    let created = stream(&engine, "s", 2).await;
+    bench.clock.set(Timestamp(UNTIL.0 + 1));
+    let last = arrival(&engine, 1).await;
+    let both = vec![StreamChange::ArrivalsUntil(vec![ShardIndex(0), ShardIndex(1)], UNTIL)];
+    let refused = engine.change_stream(created.id, both).await;
+    assert!(matches!(refused, Err(CatalogError::ArrivedLater(at)) if at == last), "{refused:?}");
+    assert_eq!(arrival(&engine, 0).await, last, "nothing was changed");
+    assert_eq!(found(&engine, "s").shards[0].arrivals_until, None);
+    engine.change_stream(created.id, until(1, last)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_refused_change_leaves_arrivals_as_they_were() {
+    let bench = Bench::new(3);
+    let engine = bench.open().await;
+    let created = stream(&engine, "s", 2).await;
+    engine.change_stream(created.id, until(0, UNTIL)).await.unwrap();
+    bench.disk.set_capacity(Some(0));
+    for shard in [0, 1] {
+        let refused = engine.change_stream(created.id, until(shard, START)).await;
+        assert!(matches!(refused, Err(CatalogError::DiskFull { .. })), "{refused:?}");
+    }
+    bench.disk.set_capacity(None);
+    bench.clock.set(Timestamp(UNTIL.0 + 1));
+    assert_eq!((arrival(&engine, 0).await, arrival(&engine, 1).await), (UNTIL, bench.clock_now()));
+    let unknown = engine.change_stream(created.id, until(2, UNTIL)).await;
+    assert!(matches!(unknown, Err(CatalogError::ShardNotOpen(ShardIndex(2)))), "{unknown:?}");
+}
+
+#[tokio::test]
+async fn a_shard_can_be_opened_with_the_end_of_its_arrivals() {
+    let bench = Bench::new(4);
+    let mut engine = bench.open().await;
+    let created = stream(&engine, "s", 1).await;
+    let open = uniform_ranges(2).into_iter().map(|range| NewShard {
+        range,
+        created_seconds: START.seconds(),
+        parents: vec![ShardIndex(0)],
+    });
+    let reshard = Reshard { close: vec![ShardIndex(0)], open: open.collect() };
+    engine.reshard(created.id, reshard, START, until(1, UNTIL)).await.unwrap();
+    bench.clock.set(Timestamp(UNTIL.0 + 1));
+    for is_reopened in [false, true] {
+        if is_reopened {
+            drop(engine);
+            engine = bench.open().await;
+        }
+        let (limited, free) = (arrival(&engine, 1).await, arrival(&engine, 2).await);
+        assert_eq!((limited, free), (UNTIL, bench.clock_now()));
+    }
+}
