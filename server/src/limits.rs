@@ -48,6 +48,14 @@ pub const DESCRIBE_STREAM_PER_SECOND: u64 = 10;
 pub const DESCRIBE_STREAM_SUMMARY_PER_SECOND: u64 = 20;
 /// Calls in a second for an account in a region.
 ///
+/// Source: Kinesis Data Streams API Reference, `SplitShard`.
+pub const SPLIT_SHARD_PER_SECOND: u64 = 5;
+/// Calls in a second for an account in a region.
+///
+/// Source: Kinesis Data Streams API Reference, `MergeShards`.
+pub const MERGE_SHARDS_PER_SECOND: u64 = 5;
+/// Calls in a second for an account in a region.
+///
 /// Source: Kinesis Data Streams API Reference, `ListStreams`.
 pub const LIST_STREAMS_PER_SECOND: u64 = 5;
 /// Calls in a second for an account in a region.

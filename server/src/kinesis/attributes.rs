@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::consumers::Consumers;
 use super::failures;
+use super::reshard::Step;
 use super::rolling_day::RollingDay;
 use crate::aws::exception::Exception;
 use crate::limits;
@@ -133,6 +134,8 @@ pub(super) struct Attributes {
     pub(super) warm_mibps: Option<u32>,
     /// When the stream leaves CREATING, UPDATING or DELETING.
     pub(super) transition_due: Option<Timestamp>,
+    /// Planned changes of its shards, in order.
+    pub(super) reshard: Vec<Step>,
 }
 
 impl Attributes {
@@ -145,6 +148,11 @@ impl Attributes {
         Self::deserialize(&stream.attributes).map_err(|error| failures::internal(&error))
     }
 
+    /// When `stream` leaves its state, without reading the rest of its document.
+    pub(super) fn transition_due(stream: &Stream) -> Option<Timestamp> {
+        Option::deserialize(stream.attributes.get("transition_due")?).ok()?
+    }
+
     /// The document to store.
     pub(super) fn to_document(&self) -> serde_json::Value {
         serde_json::to_value(self).expect("keys are text and numbers fit, so this has a JSON form")
@@ -153,8 +161,11 @@ impl Attributes {
 
 #[cfg(test)]
 mod tests {
+    use kinelog_engine::types::{ShardIndex, uniform_ranges};
+
     use super::*;
     use crate::kinesis::consumers::{Consumer, ConsumerStatus};
+    use crate::kinesis::reshard::{self, Swap};
 
     #[test]
     fn attributes_survive_their_document() {
@@ -167,6 +178,7 @@ mod tests {
         };
         let mut switches = RollingDay::default();
         assert!(switches.admit(Timestamp(5), 1));
+        let split = Swap::split(ShardIndex(0), uniform_ranges(1)[0], 1 << 127);
         let attributes = Attributes {
             mode: Mode::OnDemand,
             mode_switches: switches,
@@ -181,6 +193,7 @@ mod tests {
             consumers: BTreeMap::from([("c".to_owned(), consumer)]),
             warm_mibps: Some(8),
             transition_due: Some(Timestamp(7)),
+            reshard: reshard::schedule(vec![vec![split]], 0, Timestamp(7)),
         };
         let document = attributes.to_document();
         for (name, mode) in [("ON_DEMAND", Mode::OnDemand), ("PROVISIONED", Mode::Provisioned)] {

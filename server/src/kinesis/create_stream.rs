@@ -10,7 +10,7 @@ use super::attributes::{Attributes, Distribution, Mode, WriteSettings};
 use super::context::{Call, Context};
 use super::resource::ResourceRef;
 use super::stream_ref::StreamRef;
-use super::{account, failures, lifecycle, shapes, tags, unconfirmed};
+use super::{account, failures, lifecycle, shapes, shards, tags, unconfirmed};
 use crate::aws::exception::Exception;
 use crate::aws::input::{self, Input};
 use crate::aws::shape::{Shape, Structure};
@@ -142,7 +142,11 @@ async fn run(call: &Call<'_>, request: Request) -> Result<(), Exception> {
     if others.iter().any(|other| other.key.name == stream.name) {
         return Err(exists());
     }
-    check_shard_quota(call, &others, shard_count, quotas)?;
+    let shard_quota = match quotas {
+        Quotas::Service => context.settings().shard_quota(call.region),
+        Quotas::Own => limits::SHARDS_MAX,
+    };
+    shards::check_quota(call, shard_count.into(), shard_quota)?;
     if quotas == Quotas::Service {
         check_stream_quotas(call, &others, attributes.mode)?;
     }
@@ -163,24 +167,6 @@ async fn run(call: &Call<'_>, request: Request) -> Result<(), Exception> {
         }
         Err(error) => Err(failures::of_catalog(&error, &stream.name, call.account)),
     }
-}
-
-fn check_shard_quota(
-    call: &Call<'_>,
-    others: &[Arc<Stream>],
-    shard_count: u32,
-    quotas: Quotas,
-) -> Result<(), Exception> {
-    let current: u64 = others.iter().map(|stream| stream.open.len() as u64).sum();
-    let quota = match quotas {
-        Quotas::Service => call.context.settings().shard_quota(call.region),
-        Quotas::Own => limits::SHARDS_MAX,
-    };
-    if current + u64::from(shard_count) > u64::from(quota) {
-        let additional = shard_count.into();
-        return Err(failures::shard_quota(call.account, call.region, current, quota, additional));
-    }
-    Ok(())
 }
 
 fn check_stream_quotas(

@@ -84,6 +84,32 @@ pub(super) fn shard_quota(
     )
 }
 
+/// A split or merge that names a shard the stream does not have.
+pub(super) fn shard_not_found(shard: ShardId, stream: &str, account: &str) -> Exception {
+    shard_id_unparsable(&shard.to_string(), stream, account)
+}
+
+/// A split or merge of a closed shard.
+pub(super) fn shard_closed(shard: ShardId, stream: &str, account: &str) -> Exception {
+    Exception::new(
+        Kind::InvalidArgument,
+        format!(
+            "Shard {shard} in stream {stream} under account {account} has already been merged or \
+             split, and thus is not eligible for merging or splitting."
+        ),
+    )
+}
+
+/// The shards of an on-demand stream are the service's business.
+pub(super) fn stream_on_demand(stream: &str, account: &str) -> Exception {
+    Exception::new(
+        Kind::Validation,
+        format!(
+            "Request is invalid. Stream {stream} under account {account} is in On-Demand mode."
+        ),
+    )
+}
+
 /// Too many calls about a stream.
 pub(super) fn call_rate(stream: &str, account: &str) -> Exception {
     Exception::new(

@@ -5,13 +5,13 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use kinelog_engine::types::{
-    ReadLimit, ReadResult, SequenceNumber, Shard, StoredRecord, Stream, Timestamp,
+    Ordinal, ReadLimit, ReadResult, SequenceNumber, Shard, StoredRecord, Stream, Timestamp,
 };
 
 use super::context::Call;
 use super::shard_id::ShardId;
 use super::stream_ref::StreamRef;
-use super::{failures, lifecycle, shapes, shards, unconfirmed};
+use super::{failures, lifecycle, reshard, shapes, shards, unconfirmed};
 use crate::aws::exception::{Exception, Kind};
 use crate::aws::input::Input;
 use crate::aws::shape::Structure;
@@ -104,7 +104,7 @@ fn spelled_out(at: Timestamp) -> String {
 
 /// The answer.
 struct Response<'a> {
-    stream: &'a Stream,
+    stream: Arc<Stream>,
     shard: &'a Shard,
     result: ReadResult,
     next: Option<ShardIterator>,
@@ -122,13 +122,13 @@ pub(super) async fn answer(call: &Call<'_>, input: &Input<'_>) -> Result<Bytes, 
     if input.boolean("DryRun") == Some(true) {
         return Err(unconfirmed::dry_run());
     }
-    Ok(run(call, &request, &stream, &shard).await?.write(call))
+    Ok(run(call, &request, stream, &shard).await?.write(call))
 }
 
 async fn run<'a>(
     call: &Call<'_>,
     request: &Request,
-    stream: &'a Stream,
+    stream: Arc<Stream>,
     shard: &'a Shard,
 ) -> Result<Response<'a>, Exception> {
     let throttle = call.context.throttle();
@@ -142,10 +142,12 @@ async fn run<'a>(
         None => request.iterator.position,
     };
     let limit = ReadLimit { records: request.records_max, bytes: limits::GET_RECORDS_BYTES_MAX };
-    let result = match call.context.engine.read(stream, shard, position, limit).await {
-        Ok(result) => result,
-        Err(error) => return Err(failures::of_read(&error, shard, name, call.account)),
+    let read = if reshard::is_planned(shard) {
+        Ok(nothing_yet(position))
+    } else {
+        call.context.engine.read(&stream, shard, position, limit).await
     };
+    let result = read.map_err(|error| failures::of_read(&error, shard, name, call.account))?;
     let bytes = result.records.iter().map(payload_bytes).sum();
     call.context.traffic().of(stream.id).read(result.records.len(), bytes);
     throttle.charge_read(shard.uid, call.context.engine.now(), bytes);
@@ -154,8 +156,19 @@ async fn run<'a>(
         position: result.next,
         ..request.iterator.clone()
     });
+    // The shard may have been closed since the stream was looked up: then it has children now.
+    let stream = if result.at_end && shard.closed.is_none() {
+        call.context.engine.stream_by_id(stream.id).unwrap_or(stream)
+    } else {
+        stream
+    };
     let millis_behind = result.next_arrival.map_or(0, |arrival| call.now.since(arrival));
     Ok(Response { stream, shard, result, next, millis_behind })
+}
+
+/// What there is to read in a shard that does not take records yet.
+const fn nothing_yet(position: Ordinal) -> ReadResult {
+    ReadResult { records: Vec::new(), next: position, next_arrival: None, at_end: false }
 }
 
 fn payload_bytes(record: &StoredRecord) -> usize {
@@ -179,7 +192,7 @@ impl Response<'_> {
                 writer.key("NextShardIterator");
                 writer.text(&next.seal(call.context.seal_key(), &call.namespace));
             }
-            None => shards::write_children(&mut writer, self.stream, self.shard),
+            None => shards::write_children(&mut writer, &self.stream, self.shard),
         }
         writer.key("MillisBehindLatest");
         writer.integer(i64::try_from(self.millis_behind).unwrap_or(i64::MAX));

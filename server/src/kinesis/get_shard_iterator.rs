@@ -10,7 +10,7 @@ use kinelog_engine::types::{
 use super::context::Call;
 use super::shard_id::ShardId;
 use super::stream_ref::StreamRef;
-use super::{failures, shapes, shards, unconfirmed};
+use super::{failures, reshard, shapes, shards, unconfirmed};
 use crate::aws::exception::{Exception, Kind};
 use crate::aws::input::Input;
 use crate::aws::shape::{Shape, Structure};
@@ -62,11 +62,8 @@ struct Target {
 impl Target {
     fn parse(call: &Call<'_>, input: &Input<'_>) -> Result<Self, Exception> {
         let stream = StreamRef::parse(call, input)?;
-        let raw = input.text("ShardId").unwrap_or_default();
-        match ShardId::parse(raw) {
-            Some(shard) => Ok(Self { stream, shard }),
-            None => Err(failures::shard_id_unparsable(raw, &stream.name, &stream.account)),
-        }
+        let shard = shards::parse_id(&stream, input.text("ShardId").unwrap_or_default())?;
+        Ok(Self { stream, shard })
     }
 
     fn does_not_exist(&self) -> Exception {
@@ -104,6 +101,7 @@ pub(super) async fn answer(call: &Call<'_>, input: &Input<'_>) -> Result<Bytes, 
     let position = match start {
         Start::TrimHorizon => Ordinal::FIRST,
         Start::At(ordinal) => ordinal,
+        Start::Latest | Start::Time(_) if reshard::is_planned(&shard) => Ordinal::FIRST,
         Start::Latest => engine.end(&shard).ok_or_else(|| target.does_not_exist())?,
         Start::Time(at) => match engine.ordinal_at(&shard, at).await {
             Ok(ordinal) => ordinal,

@@ -1,37 +1,75 @@
-//! How a stream leaves CREATING, UPDATING and DELETING: `transition_ms` after it entered.
+//! How a stream leaves CREATING, UPDATING and DELETING: `transition_ms` after it entered; and how
+//! its shards change in the seconds planned for that.
 //!
-//! The time it is due stands in the stream's attributes, so a restart takes up where the last run
-//! ended. A timer completes the transition; whoever looks at the stream first once it is due does
-//! so too, which makes the visible state a function of the clock alone.
+//! What is due when stands in the stream's document, so a restart takes up where the last run ended.
+//! A timer does what is due; whoever looks at the stream first does so too, which makes the visible
+//! state a function of the clock alone.
+//!
+//! A stream is stored as UPDATING until its plan is done. Callers see it ACTIVE when it is due, up
+//! to a second before the last step begins.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use kinelog_engine::error::CatalogError;
-use kinelog_engine::types::{Stream, StreamChange, StreamId, StreamStatus, Timestamp};
+use kinelog_engine::types::{ShardIndex, Stream, StreamChange, StreamId, StreamStatus, Timestamp};
 
-use super::attributes::Attributes;
+use super::attributes::{Attributes, Mode};
 use super::context::{Call, Context};
 use super::failures;
+use super::reshard::{self, Step, Swap};
 use super::stream_ref::StreamRef;
 use crate::aws::exception::Exception;
 
-/// A transition under way.
+/// What happens next to a stream by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Transition {
     stream: StreamId,
-    from: StreamStatus,
     due: Timestamp,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// It becomes ACTIVE.
+    Ready,
+    /// The next step of its plan.
+    Step,
+    /// It is removed.
+    Gone,
 }
 
 impl Transition {
     fn of(stream: &Stream) -> Option<Self> {
-        if stream.status == StreamStatus::Active {
-            return None;
-        }
-        let due = Attributes::of(stream).ok()?.transition_due.unwrap_or(stream.created_at);
-        Some(Self { stream: stream.id, from: stream.status, due })
+        let next_step = reshard::next_begins(stream);
+        let (kind, due) = match (stream.status, next_step) {
+            (StreamStatus::Active, _) => return None,
+            (StreamStatus::Updating, Some(begins)) => (Kind::Step, begins),
+            (StreamStatus::Creating, _) | (StreamStatus::Updating, None) => {
+                (Kind::Ready, end_of_state(stream))
+            }
+            (StreamStatus::Deleting, _) => (Kind::Gone, end_of_state(stream)),
+        };
+        Some(Self { stream: stream.id, due, kind })
     }
+
+    /// A change of state does not wait for a clock that was set back, but shards change by the clock.
+    async fn wait(self, context: &Context) {
+        loop {
+            let remaining = self.due.since(context.engine.now());
+            if self.kind == Kind::Step && remaining > 0 {
+                tokio::time::sleep(Duration::from_millis(remaining)).await;
+            } else {
+                let remaining = remaining.min(context.settings().transition_ms);
+                return tokio::time::sleep(Duration::from_millis(remaining)).await;
+            }
+        }
+    }
+}
+
+/// When the state the stream is in ends, unless it is ACTIVE.
+fn end_of_state(stream: &Stream) -> Timestamp {
+    Attributes::transition_due(stream).unwrap_or(stream.created_at)
 }
 
 /// When a transition that begins now is due.
@@ -39,16 +77,10 @@ pub(super) fn due(context: &Context) -> Timestamp {
     Timestamp(context.engine.now().0.saturating_add(context.settings().transition_ms))
 }
 
-/// The stream in the state it is due to be in; `None` when it is due to be gone.
+/// The stream as callers see it now; `None` when it is due to be gone.
 pub(super) async fn settle(context: &Context, stream: Arc<Stream>) -> Option<Arc<Stream>> {
-    let transition = Transition::of(&stream);
-    let Some(transition) = transition.filter(|it| it.due <= context.engine.now()) else {
-        return Some(stream);
-    };
-    // A change that fails, on a full disk say, leaves the stream in the state it is in.
-    let completed = complete(context, transition).await;
-    tracing::trace!(stream = %stream.key.name, ?completed, "settled");
-    context.engine.stream_by_id(stream.id)
+    let stored = settle_stored(context, stream).await?;
+    Some(shown(stored, context.engine.now()))
 }
 
 /// The caller's streams in the states they are due to be in.
@@ -60,17 +92,57 @@ pub(super) async fn settle_all(call: &Call<'_>) -> Vec<Arc<Stream>> {
     settled
 }
 
-/// Completes the transition of `stream` in `transition_ms` from now, or when it is due if that is
-/// sooner.
+/// The stream as it is stored once all that is due has been done: the one to write to. `None` when
+/// it is due to be gone.
+pub(super) async fn settle_stored(
+    context: &Context,
+    mut stream: Arc<Stream>,
+) -> Option<Arc<Stream>> {
+    loop {
+        let transition = Transition::of(&stream);
+        let Some(transition) = transition.filter(|it| it.due <= context.engine.now()) else {
+            return Some(stream);
+        };
+        // A change that fails, on a full disk say, leaves the stream as it is.
+        let completed = complete(context, transition).await;
+        tracing::trace!(stream = %stream.key.name, ?completed, "settled");
+        let before = stream;
+        stream = context.engine.stream_by_id(before.id)?;
+        if completed.is_err() || Arc::ptr_eq(&before, &stream) {
+            return Some(stream);
+        }
+    }
+}
+
+/// A stored stream as callers see it at `now`.
+pub(super) fn shown(stored: Arc<Stream>, now: Timestamp) -> Arc<Stream> {
+    if stored.status == StreamStatus::Active || !reshard::is_shown_ahead(&stored, now) {
+        return stored;
+    }
+    let Ok(attributes) = Attributes::of(&stored) else { return stored };
+    let mut stream = Stream::clone(&stored);
+    if stream.status == StreamStatus::Updating && end_of_state(&stored) <= now {
+        stream.status = StreamStatus::Active;
+    }
+    for step in attributes.reshard.iter().take_while(|step| step.shown_from() <= now) {
+        step.foreshadow(&mut stream);
+    }
+    Arc::new(stream)
+}
+
+/// Does by itself what happens next to `stream`, when it is due, and what happens after that.
 pub(super) fn schedule(context: &Context, stream: &Stream) {
-    let Some(transition) = Transition::of(stream) else { return };
-    let remaining = transition.due.since(context.engine.now());
-    let wait = Duration::from_millis(remaining.min(context.settings().transition_ms));
+    let mut next = Transition::of(stream);
     let context = context.clone();
     tokio::spawn(async move {
-        tokio::time::sleep(wait).await;
-        if let Err(error) = complete(&context, transition).await {
-            tracing::warn!(stream = %transition.stream, %error, "a stream stays in its state");
+        while let Some(transition) = next {
+            transition.wait(&context).await;
+            if let Err(error) = complete(&context, transition).await {
+                tracing::warn!(stream = %transition.stream, %error, "a stream stays in its state");
+                return;
+            }
+            let after = context.engine.stream_by_id(transition.stream);
+            next = after.and_then(|it| Transition::of(&it)).filter(|it| *it != transition);
         }
     });
 }
@@ -89,10 +161,7 @@ pub(super) async fn update(
     change: impl FnOnce(&Stream, &mut Attributes) -> Result<Vec<StreamChange>, Exception>,
 ) -> Result<Arc<Stream>, Exception> {
     let begin = |stream: &Stream, attributes: &mut Attributes| {
-        if stream.status != StreamStatus::Active {
-            let name = &stream.key.name;
-            return Err(failures::stream_not_active(name, call.account, stream.status));
-        }
+        check_active(call, stream)?;
         let before = attributes.clone();
         let mut changes = change(stream, attributes)?;
         if changes.is_empty() && *attributes == before {
@@ -105,6 +174,34 @@ pub(super) async fn update(
     let updating = amend(call, named, begin).await?;
     schedule(call.context, &updating);
     Ok(updating)
+}
+
+/// Refuses a stream that is not ACTIVE.
+///
+/// # Errors
+///
+/// `ResourceInUseException`.
+pub(super) fn check_active(call: &Call<'_>, stream: &Stream) -> Result<(), Exception> {
+    if stream.status == StreamStatus::Active {
+        return Ok(());
+    }
+    Err(failures::stream_not_active(&stream.key.name, call.account, stream.status))
+}
+
+/// Refuses a stream whose shards are the service's business.
+///
+/// # Errors
+///
+/// `ValidationException`.
+pub(super) fn check_provisioned(
+    call: &Call<'_>,
+    stream: &Stream,
+    attributes: &Attributes,
+) -> Result<(), Exception> {
+    match attributes.mode {
+        Mode::Provisioned => Ok(()),
+        Mode::OnDemand => Err(failures::stream_on_demand(&stream.key.name, call.account)),
+    }
 }
 
 /// Changes a stream in whatever state it is, which it stays in. `change` as for `update`.
@@ -120,9 +217,10 @@ pub(super) async fn amend(
     let engine = &call.context.engine;
     let found = named.get(call).await?;
     let _exclusive = call.context.exclusive_changes().await;
-    let stream = engine.stream_by_id(found.id).ok_or_else(|| named.not_found())?;
-    let before = Attributes::of(&stream)?;
+    let stored = engine.stream_by_id(found.id).ok_or_else(|| named.not_found())?;
+    let before = Attributes::of(&stored)?;
     let mut attributes = before.clone();
+    let stream = shown(stored, engine.now());
     let mut changes = change(&stream, &mut attributes)?;
     if changes.is_empty() && attributes == before {
         return Ok(stream);
@@ -130,6 +228,52 @@ pub(super) async fn amend(
     changes.push(StreamChange::Attributes(attributes.to_document()));
     let changed = engine.change_stream(stream.id, changes).await;
     changed.map_err(|error| failures::of_catalog(&error, &stream.key.name, call.account))
+}
+
+/// Plans new shards for a stream and puts it into UPDATING until they are there. `plan` checks that
+/// the stream can be changed so, ACTIVE above all, and gives the steps; without any nothing changes.
+///
+/// # Errors
+///
+/// `ResourceNotFoundException`, and whatever `plan` refuses with; nothing has changed then.
+pub(super) async fn reshard(
+    call: &Call<'_>,
+    named: &StreamRef,
+    plan: impl FnOnce(&Stream, &mut Attributes) -> Result<Vec<Vec<Swap>>, Exception>,
+) -> Result<(), Exception> {
+    let engine = &call.context.engine;
+    let found = named.get(call).await?;
+    let _exclusive = call.context.exclusive_changes().await;
+    let stored = engine.stream_by_id(found.id).ok_or_else(|| named.not_found())?;
+    let mut attributes = Attributes::of(&stored)?;
+    let steps = plan(&shown(Arc::clone(&stored), engine.now()), &mut attributes)?;
+    if steps.is_empty() {
+        return Ok(());
+    }
+    let pending = std::mem::take(&mut attributes.reshard);
+    let mut after = pending.last().map_or(0, Step::begins_seconds);
+    loop {
+        let due = due(call.context);
+        after = after.max(engine.now().seconds());
+        let scheduled = reshard::schedule(steps.clone(), after, due);
+        let is_there = |shard| stored.shard(shard).is_some();
+        let mut changes: Vec<_> = reshard::end_arrivals(&scheduled, is_there).collect();
+        attributes.transition_due = scheduled.last().map(Step::shown_from);
+        attributes.reshard = pending.iter().cloned().chain(scheduled).collect();
+        changes.push(StreamChange::Status(StreamStatus::Updating));
+        changes.push(StreamChange::Attributes(attributes.to_document()));
+        match engine.change_stream(stored.id, changes).await {
+            Ok(updating) => {
+                schedule(call.context, &updating);
+                return Ok(());
+            }
+            // A record was faster, or arrived before the clock was set back.
+            Err(CatalogError::ArrivedLater(at)) => after = after.max(at.seconds()),
+            Err(error) => {
+                return Err(failures::of_catalog(&error, &stored.key.name, call.account));
+            }
+        }
+    }
 }
 
 /// Takes up all transitions of an opened store; to be called once, before requests are served.
@@ -141,20 +285,49 @@ pub fn resume(context: &Context) {
 
 async fn complete(context: &Context, transition: Transition) -> Result<(), CatalogError> {
     let _exclusive = context.exclusive_changes().await;
-    let Some(stream) = context.engine.stream_by_id(transition.stream) else { return Ok(()) };
+    let engine = &context.engine;
+    let Some(stream) = engine.stream_by_id(transition.stream) else { return Ok(()) };
     if Transition::of(&stream) != Some(transition) {
         return Ok(());
     }
-    match transition.from {
-        StreamStatus::Active => Ok(()),
-        StreamStatus::Deleting => context.engine.remove_stream(stream.id).await,
-        StreamStatus::Creating | StreamStatus::Updating => {
-            let mut changes = vec![StreamChange::Status(StreamStatus::Active)];
-            if let Ok(attributes) = Attributes::of(&stream) {
-                let settled = Attributes { transition_due: None, ..attributes };
-                changes.push(StreamChange::Attributes(settled.to_document()));
-            }
-            context.engine.change_stream(stream.id, changes).await.map(drop)
+    let attributes = Attributes::of(&stream).ok();
+    match (transition.kind, attributes) {
+        (Kind::Gone, _) => engine.remove_stream(stream.id).await,
+        (Kind::Step, Some(attributes)) => step(context, &stream, attributes).await,
+        (Kind::Step, None) => Ok(()),
+        (Kind::Ready, attributes) => {
+            let changes = make_ready(attributes);
+            engine.change_stream(stream.id, changes).await.map(drop)
         }
     }
+}
+
+fn make_ready(attributes: Option<Attributes>) -> Vec<StreamChange> {
+    let ready = StreamChange::Status(StreamStatus::Active);
+    let attributes = attributes.map(|it| Attributes { transition_due: None, ..it });
+    let document = attributes.map(|it| StreamChange::Attributes(it.to_document()));
+    document.into_iter().chain([ready]).collect()
+}
+
+/// Carries out the first step of the plan; with the last one the stream is ready, unless its state
+/// ends later.
+async fn step(
+    context: &Context,
+    stream: &Stream,
+    mut attributes: Attributes,
+) -> Result<(), CatalogError> {
+    let step = attributes.reshard.remove(0);
+    let rest = &attributes.reshard;
+    let (closed_at, reshard) = (step.closed_at(), step.to_reshard());
+    let next = stream.next_shard_index as usize;
+    let is_new =
+        |shard: ShardIndex| (next..next + reshard.open.len()).contains(&(shard.0 as usize));
+    let is_ready = rest.is_empty() && end_of_state(stream) <= context.engine.now();
+    let mut changes: Vec<_> = reshard::end_arrivals(rest, is_new).collect();
+    if is_ready {
+        changes.extend(make_ready(Some(attributes)));
+    } else {
+        changes.push(StreamChange::Attributes(attributes.to_document()));
+    }
+    context.engine.reshard(stream.id, reshard, closed_at, changes).await.map(drop)
 }

@@ -32,12 +32,14 @@ mod list_stream_consumers;
 mod list_streams;
 mod list_tags_for_resource;
 mod list_tags_for_stream;
+mod merge_shards;
 mod page_token;
 mod put;
 mod put_record;
 mod put_records;
 mod register_stream_consumer;
 mod remove_tags_from_stream;
+mod reshard;
 mod resource;
 mod retention;
 mod rolling_day;
@@ -45,6 +47,7 @@ mod shapes;
 mod shard_filter;
 mod shard_id;
 mod shards;
+mod split_shard;
 mod stream_ref;
 mod tag_resource;
 mod tags;
@@ -122,6 +125,7 @@ operations! {
     ListStreams in list_streams,
     ListTagsForResource in list_tags_for_resource,
     ListTagsForStream in list_tags_for_stream,
+    MergeShards in merge_shards,
     PutRecord in put_record,
     PutRecords in put_records,
     RegisterStreamConsumer in register_stream_consumer,
@@ -132,6 +136,7 @@ operations! {
     RemoveTagsFromStream in remove_tags_from_stream,
     TagResource in tag_resource,
     UntagResource in untag_resource,
+    SplitShard in split_shard,
 }
 
 impl Operation {

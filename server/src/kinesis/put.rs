@@ -106,7 +106,7 @@ pub(super) fn check(
     }
 }
 
-/// The stream to write to: one in CREATING or DELETING counts as missing.
+/// The stream to write to, as it is stored: one in CREATING or DELETING counts as missing.
 ///
 /// # Errors
 ///
@@ -115,7 +115,7 @@ pub(super) async fn writable(
     call: &Call<'_>,
     stream: &StreamRef,
 ) -> Result<Arc<Stream>, Exception> {
-    let found = stream.get(call).await?;
+    let found = stream.find_stored(call).await.ok_or_else(|| stream.not_found())?;
     match found.status {
         StreamStatus::Active | StreamStatus::Updating => Ok(found),
         StreamStatus::Creating | StreamStatus::Deleting => Err(stream.not_found()),
@@ -153,7 +153,7 @@ impl Report {
 }
 
 /// Stores records; completes when they are durable. Where a shard is closed meanwhile its records
-/// are routed once more.
+/// are routed once more, when its children are there.
 pub(super) async fn put(
     call: &Call<'_>,
     stream: &Stream,
@@ -161,12 +161,20 @@ pub(super) async fn put(
     entries: &[Entry<'_>],
 ) -> Report {
     let mut report = Report { outcomes: vec![Outcome::Failed; entries.len()], failure: None };
-    let all = (0..entries.len()).collect();
-    let closed = round(call, stream, settings, entries, all, &mut report).await;
-    if !closed.is_empty()
-        && let Some(fresh) = call.context.engine.stream_by_id(stream.id)
-    {
-        round(call, &fresh, settings, entries, closed, &mut report).await;
+    let mut pending = (0..entries.len()).collect();
+    let mut routed = None;
+    loop {
+        let by = routed.as_deref().unwrap_or(stream);
+        pending = round(call, by, settings, entries, pending, &mut report).await;
+        if pending.is_empty() {
+            break;
+        }
+        // Whoever closes a shard holds the lock until its children can be written to.
+        drop(call.context.exclusive_changes().await);
+        let fresh = call.context.engine.stream_by_id(stream.id);
+        let is_changed = |fresh: &Arc<Stream>| fresh.next_shard_index > by.next_shard_index;
+        let Some(fresh) = fresh.filter(is_changed) else { break };
+        routed = Some(fresh);
     }
     count(call, stream, entries, &report.outcomes);
     report

@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use kinelog_engine::types::{HashKeyRange, SequenceNumber, Shard, Stream, StreamStatus, Timestamp};
 
+use super::context::Call;
 use super::shard_id::ShardId;
+use super::stream_ref::StreamRef;
+use super::{failures, lifecycle};
+use crate::aws::exception::Exception;
 use crate::aws::writer::Writer;
 
 /// The shards a caller can see, by index: none before the stream is made, and none whose last
@@ -21,6 +25,62 @@ pub(super) fn visible(
 /// True while records of the shard can be inside retention.
 pub(super) fn is_kept(shard: &Shard, horizon: Timestamp) -> bool {
     shard.closed.is_none_or(|end| end.closed_at >= horizon)
+}
+
+/// Open shards of the account in the region, also those of streams in the making.
+fn open_in_region(call: &Call<'_>) -> u64 {
+    let streams = call.context.engine.streams(&call.namespace, None, usize::MAX);
+    let open = |stream| lifecycle::shown(stream, call.now).open.len() as u64;
+    streams.into_iter().map(open).sum()
+}
+
+/// Refuses so many more open shards when they would be more than `quota`.
+///
+/// # Errors
+///
+/// `LimitExceededException`.
+pub(super) fn check_quota(call: &Call<'_>, additional: u64, quota: u32) -> Result<(), Exception> {
+    let current = open_in_region(call);
+    if current + additional > u64::from(quota) {
+        return Err(failures::shard_quota(call.account, call.region, current, quota, additional));
+    }
+    Ok(())
+}
+
+/// A shard id as a request names it; checked before the stream is looked up.
+///
+/// # Errors
+///
+/// `ResourceNotFoundException` for a text that is none.
+pub(super) fn parse_id(stream: &StreamRef, raw: &str) -> Result<ShardId, Exception> {
+    let unparsable = || failures::shard_id_unparsable(raw, &stream.name, &stream.account);
+    ShardId::parse(raw).ok_or_else(unparsable)
+}
+
+/// The shard that a split or merge names.
+///
+/// # Errors
+///
+/// `ResourceNotFoundException` when the stream has no such shard, or no more.
+pub(super) fn find<'a>(
+    call: &Call<'_>,
+    stream: &'a Stream,
+    id: ShardId,
+) -> Result<&'a Arc<Shard>, Exception> {
+    let shard = stream.shard(id.0).filter(|shard| is_kept(shard, stream.horizon(call.now)));
+    shard.ok_or_else(|| failures::shard_not_found(id, &stream.key.name, call.account))
+}
+
+/// Refuses to split or merge a shard that has been.
+///
+/// # Errors
+///
+/// `InvalidArgumentException`.
+pub(super) fn check_open(call: &Call<'_>, stream: &Stream, shard: &Shard) -> Result<(), Exception> {
+    if shard.closed.is_none() {
+        return Ok(());
+    }
+    Err(failures::shard_closed(ShardId(shard.index), &stream.key.name, call.account))
 }
 
 /// Writes the item that `DescribeStream` and `ListShards` have for a shard.

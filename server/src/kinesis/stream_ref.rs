@@ -62,16 +62,21 @@ impl StreamRef {
         }
     }
 
-    /// The stream, in the state it is due to be in.
+    /// The stream as callers see it.
     pub(super) async fn find(&self, call: &Call<'_>) -> Option<Arc<Stream>> {
-        if !self.reachable {
-            return None;
-        }
-        let stream = call.context.engine.stream(&call.key(&self.name))?;
-        lifecycle::settle(call.context, stream).await
+        lifecycle::settle(call.context, self.look_up(call)?).await
     }
 
-    /// The stream, in the state it is due to be in.
+    /// The stream as it is stored: the one to write to.
+    pub(super) async fn find_stored(&self, call: &Call<'_>) -> Option<Arc<Stream>> {
+        lifecycle::settle_stored(call.context, self.look_up(call)?).await
+    }
+
+    fn look_up(&self, call: &Call<'_>) -> Option<Arc<Stream>> {
+        if self.reachable { call.context.engine.stream(&call.key(&self.name)) } else { None }
+    }
+
+    /// The stream as callers see it.
     ///
     /// # Errors
     ///

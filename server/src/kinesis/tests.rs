@@ -9,6 +9,7 @@ mod consumers;
 mod creating;
 mod listing;
 mod reading;
+mod resharding;
 mod retaining;
 mod states;
 mod tagging;
@@ -21,7 +22,7 @@ use kinelog_engine::Engine;
 use kinelog_engine::config::Config;
 use kinelog_engine::device::clock::ManualClock;
 use kinelog_engine::device::simulated::SimulatedDisk;
-use kinelog_engine::types::{NewShard, Reshard, ShardIndex, Stream, StreamKey, Timestamp};
+use kinelog_engine::types::{ShardIndex, Stream, StreamKey, Timestamp};
 use serde_json::{Value as Json, json};
 
 use super::context::{Context, Settings};
@@ -170,20 +171,26 @@ impl World {
         self.context.engine.stream(&StreamKey { namespace, name: "s".to_owned() }).unwrap()
     }
 
-    /// Splits shard 0 of stream `s`, as long as no operation does.
+    /// Splits shard 0 of stream `s` in two; when it returns the children take the records.
     async fn split(&self) {
-        let stream = self.stream();
-        let range = stream.shard(ShardIndex(0)).unwrap().range;
-        let middle = range.start + (range.end - range.start) / 2;
-        let closed_at = self.context.engine.now();
-        let child = |start, end| NewShard {
-            range: kinelog_engine::types::HashKeyRange { start, end },
-            created_seconds: closed_at.seconds() + 1,
-            parents: vec![ShardIndex(0)],
-        };
-        let open = vec![child(range.start, middle), child(middle + 1, range.end)];
-        let reshard = Reshard { close: vec![ShardIndex(0)], open };
-        self.context.engine.reshard(stream.id, reshard, closed_at, Vec::new()).await.unwrap();
+        self.begin_split().await;
+        self.next_second().await;
+    }
+
+    /// Splits shard 0 of stream `s` in two; when it returns this is about to be shown.
+    async fn begin_split(&self) {
+        let middle = (self.stream().shard(ShardIndex(0)).unwrap().range.end >> 1) + 1;
+        let body = json!({
+            "StreamName": "s", "ShardToSplit": "0", "NewStartingHashKey": middle.to_string(),
+        });
+        self.ok(Operation::SplitShard, body).await;
+        self.clock.advance_ms(TRANSITION_MS - 1);
+    }
+
+    /// Moves the clock to the beginning of the next second, when planned shards begin.
+    async fn next_second(&self) {
+        self.clock.set(Timestamp((self.context.engine.now().seconds() + 1) * 1000));
+        self.run(Operation::DescribeStreamSummary, json!({"StreamName": "s"})).await.unwrap();
     }
 }
 

@@ -34,6 +34,7 @@ fn shard(
         range: HashKeyRange { start, end },
         created_seconds,
         parents: parents.iter().copied().map(ShardIndex).collect(),
+        arrivals_until: None,
         closed: closed_seconds.map(end_of),
     })
 }

@@ -162,11 +162,12 @@ async fn shards_are_listed_in_pages() {
 #[tokio::test]
 async fn a_listing_keeps_its_filter() {
     let world = World::with_stream(3).await;
+    world.begin_split().await;
     let filter = json!({"Type": "AT_LATEST"});
     let body = json!({"StreamName": "s", "MaxResults": 2, "ShardFilter": filter});
     let first = world.ok(Operation::ListShards, body).await;
     assert_eq!(texts(&first["Shards"], "ShardId"), ids([0, 1]));
-    world.split().await;
+    world.next_second().await;
     assert_eq!(shards(&world, json!({"NextToken": first["NextToken"]})).await, ids([2]));
     let body = json!({"StreamName": "s", "ShardFilter": {"Type": "AT_LATEST"}});
     assert_eq!(shards(&world, body).await, ids([1, 2, 3, 4]));
@@ -183,7 +184,7 @@ async fn a_closed_shard_shows_its_end_and_its_children_their_parent() {
     world.split().await;
     let answer = world.ok(Operation::ListShards, json!({"StreamName": "s"})).await;
     let [parent, low, high] = answer["Shards"].as_array().unwrap().as_slice() else { panic!() };
-    let seconds = (NOW.0 + TRANSITION_MS) / 1000;
+    let seconds = (NOW.0 + 2 * TRANSITION_MS) / 1000;
     let end = kinelog_engine::types::SequenceNumber::ending(NOW.seconds(), ShardIndex(0), seconds);
     let range = &parent["SequenceNumberRange"];
     assert_eq!(range["EndingSequenceNumber"], json!(end.to_string()));

@@ -119,8 +119,9 @@ async fn an_answer_carries_at_most_ten_mib() {
 async fn the_end_of_a_closed_shard_names_its_children() {
     let world = World::with_stream(1).await;
     let put = world.put("k", "last").await;
+    world.begin_split().await;
     let before = world.iterator("0", "TRIM_HORIZON", json!({})).await;
-    world.split().await;
+    world.next_second().await;
     let half = "170141183460469231731687303715884105727";
     let children = json!([
         {
@@ -137,7 +138,7 @@ async fn the_end_of_a_closed_shard_names_its_children() {
             },
         },
     ]);
-    let closed = (NOW.0 + TRANSITION_MS) / 1000;
+    let closed = (NOW.0 + 2 * TRANSITION_MS) / 1000;
     let end = SequenceNumber::ending(NOW.seconds(), ShardIndex(0), closed).to_string();
     let last = &put["SequenceNumber"];
     for (iterator, records) in [
@@ -324,7 +325,8 @@ async fn an_expired_shard_is_gone() {
     let world = World::with_stream(1).await;
     world.split().await;
     let day_ms = 24 * 3_600_000;
-    world.clock.advance_ms(day_ms);
+    // Its last millisecond is the one before its children began.
+    world.clock.advance_ms(day_ms - 1);
     world.iterator("0", "TRIM_HORIZON", json!({})).await;
     world.clock.advance_ms(1);
     let text = "Shard shardId-000000000000 in stream s under account 123456789012 does not exist";

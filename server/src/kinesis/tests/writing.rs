@@ -233,7 +233,7 @@ async fn records_go_to_the_children_after_a_split() {
     world.split().await;
     let answer = world.put("k", "to a child").await;
     assert_ne!(answer["ShardId"], "shardId-000000000000");
-    assert_eq!(number(&answer).shard_created_seconds, (NOW.0 + TRANSITION_MS) / 1000 + 1);
+    assert_eq!(number(&answer).shard_created_seconds, (NOW.0 + 2 * TRANSITION_MS) / 1000 + 1);
 }
 
 #[tokio::test]
