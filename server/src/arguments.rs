@@ -14,6 +14,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use kinelog_engine::config::{Config, Durability};
 
 use crate::commands;
+use crate::commands::put::{self, Put};
 use crate::commands::{Io, LogFormat};
 use crate::config_file;
 use crate::http;
@@ -57,6 +58,7 @@ pub fn main() -> ExitCode {
         Some(Command::Inspect(inspect)) => commands::inspect(&inspect.files),
         Some(Command::ApiTable) => Ok(commands::api_table()),
         Some(Command::Serve(serve)) => run(&serve),
+        Some(Command::Put(put)) => commands::run_client(put.run()),
         None => run(&arguments.serve),
     };
     result.unwrap_or_else(|sentence| {
@@ -113,6 +115,9 @@ struct Arguments {
 enum Command {
     /// Serves streams; the same as no command
     Serve(Box<Serve>),
+    /// Puts lines into a stream of any Kinesis endpoint
+    #[command(after_help = put::EXAMPLES)]
+    Put(Box<Put>),
     /// Prints what stored files hold: segments, log files, manifests, journals of the catalogue
     Inspect(Inspect),
     /// Prints the operations served and the constraints of their input as JSON, in the words of the

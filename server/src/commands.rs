@@ -1,5 +1,10 @@
 //! What the commands do: open the device and the store and serve until told to stop, verify, or
-//! inspect.
+//! inspect; and, a module each, those that call an endpoint as any client does.
+
+mod connection;
+mod figures;
+pub(crate) mod put;
+mod terminal;
 
 mod certificate;
 
@@ -127,6 +132,17 @@ fn runtime() -> Result<tokio::runtime::Runtime, Sentence> {
         .enable_all()
         .build()
         .map_err(|error| format!("the system refuses an event loop: {error}; raise its limits"))
+}
+
+/// Runs a command that calls an endpoint. What still waits for standard input or output when it is
+/// done is left behind.
+pub(crate) fn run_client(
+    command: impl Future<Output = Result<ExitCode, Sentence>>,
+) -> Result<ExitCode, Sentence> {
+    let runtime = runtime()?;
+    let end = runtime.block_on(command);
+    runtime.shutdown_background();
+    end
 }
 
 /// The real device, with the log written as asked for.

@@ -128,6 +128,10 @@ pub const RECORD_KIB_DEFAULT: u32 = 1024;
 ///
 /// Source: Kinesis Data Streams API Reference, `MaxRecordSizeInKiB`.
 pub const RECORD_KIB: (i64, i64) = (1024, 10_240);
+/// Longest partition key, in UTF-16 units.
+///
+/// Source: Kinesis Data Streams API Reference, `PutRecord`, `PartitionKey`.
+pub const PARTITION_KEY_UNITS_MAX: usize = 256;
 /// Bytes of one `GetRecords` answer, in keys and data.
 ///
 /// Source: Kinesis Data Streams API Reference, `GetRecords`.
@@ -431,3 +435,18 @@ pub const TLS_VALID_BEFORE: Duration = Duration::from_hours(24);
 ///
 /// Reason: a server seldom runs for longer without a start.
 pub const TLS_RENEW_BEFORE: Duration = Duration::from_hours(24 * 90);
+
+/// Time for which our own client tries again what fails, in seconds, unless told otherwise.
+///
+/// Reason: a server is restarted, and a burst is over, within a minute.
+pub const CLIENT_PATIENCE_SECONDS: u32 = 60;
+
+/// Calls that `kinelog put` has in flight at once.
+///
+/// Reason: hides the time of a call to a distant region at the rate of dozens of shards.
+pub const CLIENT_LANES: usize = 8;
+
+/// Bytes of records that `kinelog put` holds at once: a full call for most lanes.
+///
+/// Reason: more only waits longer.
+pub const CLIENT_PUT_BYTES_MAX: usize = 64 << 20;

@@ -18,7 +18,7 @@ pub enum Failure {
     #[error("{0}")]
     Refused(Refusal),
     /// Nothing was sent.
-    #[error("{endpoint} cannot be reached: {reason}")]
+    #[error("{endpoint} cannot be reached: {reason}; check --endpoint")]
     Unreachable {
         /// Where to.
         endpoint: String,
@@ -61,7 +61,7 @@ impl Failure {
     /// True if the same call may succeed later.
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Refused(refusal) => refusal.is_throttling() || refusal.status >= 500,
+            Self::Refused(refusal) => refusal.is_passing(),
             Self::Unreachable { .. } | Self::Lost { .. } => true,
             Self::Strange { .. } => false,
         }
@@ -115,6 +115,11 @@ impl Refusal {
             || self.name.contains("Throttling")
             || self.name == "RequestLimitExceeded"
             || self.is(Kind::LimitExceeded) && self.message.starts_with("Rate exceeded")
+    }
+
+    /// True if the same may succeed later.
+    pub fn is_passing(&self) -> bool {
+        self.is_throttling() || self.status >= 500
     }
 }
 

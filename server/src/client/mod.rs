@@ -152,7 +152,8 @@ impl Client {
             Ok(answer) => answer,
             Err(error) if error.is_connect() => {
                 let endpoint = self.endpoint.to_string();
-                return Err(Failure::Unreachable { endpoint, reason: reasons(&error) });
+                let reason = reasons(error.source().unwrap_or(&error));
+                return Err(Failure::Unreachable { endpoint, reason });
             }
             Err(error) => return Err(self.lost(operation, &error)),
         };
