@@ -52,6 +52,18 @@ pub const DESCRIBE_STREAM_SUMMARY_PER_SECOND: u64 = 20;
 pub const SPLIT_SHARD_PER_SECOND: u64 = 5;
 /// Calls in a second for an account in a region.
 ///
+/// Source: Kinesis Data Streams API Reference, `UpdateShardCount`.
+pub const UPDATE_SHARD_COUNT_PER_SECOND: u64 = 10;
+/// Changes of the number of shards by `UpdateShardCount` for one stream in any 24 hours.
+///
+/// Source: Kinesis Data Streams API Reference, `UpdateShardCount`.
+pub const SHARD_COUNT_UPDATES_PER_DAY_MAX: usize = 10;
+/// Shards `UpdateShardCount` scales to.
+///
+/// Source: Kinesis Data Streams API Reference, `UpdateShardCount`.
+pub const SHARD_COUNT_TARGET_MAX: usize = 10_000;
+/// Calls in a second for an account in a region.
+///
 /// Source: Kinesis Data Streams API Reference, `MergeShards`.
 pub const MERGE_SHARDS_PER_SECOND: u64 = 5;
 /// Calls in a second for an account in a region.

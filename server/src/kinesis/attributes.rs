@@ -134,6 +134,8 @@ pub(super) struct Attributes {
     pub(super) warm_mibps: Option<u32>,
     /// When the stream leaves CREATING, UPDATING or DELETING.
     pub(super) transition_due: Option<Timestamp>,
+    /// Changes of the number of its shards by `UpdateShardCount`.
+    pub(super) shard_count_updates: RollingDay,
     /// Planned changes of its shards, in order.
     pub(super) reshard: Vec<Step>,
 }
@@ -181,7 +183,8 @@ mod tests {
         let split = Swap::split(ShardIndex(0), uniform_ranges(1)[0], 1 << 127);
         let attributes = Attributes {
             mode: Mode::OnDemand,
-            mode_switches: switches,
+            mode_switches: switches.clone(),
+            shard_count_updates: switches,
             write: WriteSettings {
                 record_kib_max: 2048,
                 distribution: Distribution::Auto,

@@ -46,6 +46,7 @@ mod rolling_day;
 mod shapes;
 mod shard_filter;
 mod shard_id;
+mod shard_plan;
 mod shards;
 mod split_shard;
 mod stream_ref;
@@ -57,6 +58,7 @@ mod unconfirmed;
 mod untag_resource;
 mod update_account_settings;
 mod update_max_record_size;
+mod update_shard_count;
 mod update_stream_mode;
 mod update_stream_record_distribution_strategy;
 
@@ -131,6 +133,7 @@ operations! {
     RegisterStreamConsumer in register_stream_consumer,
     UpdateAccountSettings in update_account_settings,
     UpdateMaxRecordSize in update_max_record_size,
+    UpdateShardCount in update_shard_count,
     UpdateStreamMode in update_stream_mode,
     UpdateStreamRecordDistributionStrategy in update_stream_record_distribution_strategy,
     RemoveTagsFromStream in remove_tags_from_stream,

@@ -35,6 +35,16 @@ impl Swap {
         let range = HashKeyRange { start: lower.1.start, end: upper.1.end };
         Self { close: vec![lower.0, upper.0], open: vec![range] }
     }
+
+    /// The shards that give way.
+    pub(super) fn closed(&self) -> impl Iterator<Item = ShardIndex> {
+        self.close.iter().copied()
+    }
+
+    /// The ranges of the shards that take over.
+    pub(super) fn opened(&self) -> impl Iterator<Item = HashKeyRange> {
+        self.open.iter().copied()
+    }
 }
 
 /// One step of a plan.

@@ -11,6 +11,7 @@ mod listing;
 mod reading;
 mod resharding;
 mod retaining;
+mod shard_count;
 mod states;
 mod tagging;
 mod writing;

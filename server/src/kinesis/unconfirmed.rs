@@ -143,6 +143,53 @@ pub(super) fn too_many_on_demand(account: &str, limit: usize) -> Exception {
     )
 }
 
+/// The fewest shards that `UpdateShardCount` takes a stream with `current` ones to: half as many,
+/// rounded up.
+pub(super) const fn least_shard_count(current: usize) -> usize {
+    current.div_ceil(2)
+}
+
+/// `UpdateShardCount` to more than double.
+pub(super) fn scaling_above_double(current: usize, target: usize) -> Exception {
+    Exception::new(
+        Kind::LimitExceeded,
+        format!(
+            "UpdateShardCount cannot scale up over double your current open shard count. Current \
+             open shard count: {current} Target shard count: {target}"
+        ),
+    )
+}
+
+/// `UpdateShardCount` to less than half.
+pub(super) fn scaling_below_half(current: usize, target: usize) -> Exception {
+    Exception::new(
+        Kind::LimitExceeded,
+        format!(
+            "UpdateShardCount cannot scale down below half your current open shard count. Current \
+             open shard count: {current} Target shard count: {target}"
+        ),
+    )
+}
+
+/// `UpdateShardCount` to more shards than it scales to, or from more to as many.
+pub(super) fn scaling_above_most(current: usize, target: usize, most: usize) -> Exception {
+    Exception::new(
+        Kind::LimitExceeded,
+        format!(
+            "UpdateShardCount cannot scale to more than {most} shards, nor from more to {most}. \
+             Current open shard count: {current} Target shard count: {target}"
+        ),
+    )
+}
+
+/// `UpdateShardCount` once more in 24 hours. Only what changes the number is counted.
+pub(super) fn too_many_shard_count_updates(most: usize) -> Exception {
+    Exception::new(
+        Kind::LimitExceeded,
+        format!("UpdateShardCount cannot be called more than {most} times in 24 hours."),
+    )
+}
+
 /// `SequenceNumberForOrdering` where the service chooses the shard.
 pub(super) fn ordering_with_auto_distribution() -> Exception {
     Exception::new(

@@ -19,7 +19,7 @@ fn id(index: u32) -> String {
 }
 
 /// A shard as described: its index, its parents, and the seconds of its start and its end.
-type Seen = (u32, Vec<u32>, u64, Option<u64>);
+pub(super) type Seen = (u32, Vec<u32>, u64, Option<u64>);
 
 fn seen(shard: &Json) -> Seen {
     let index = |text: &Json| text.as_str().unwrap()["shardId-".len()..].parse().unwrap();
@@ -45,7 +45,7 @@ fn number(text: &Json) -> SequenceNumber {
 }
 
 /// Status, open shards and all shards; every operation that tells them must tell the same.
-async fn described(world: &World) -> (String, u64, Vec<Seen>) {
+pub(super) async fn described(world: &World) -> (String, u64, Vec<Seen>) {
     let body = || json!({"StreamName": "s"});
     let description = world.ok(Operation::DescribeStream, body()).await;
     let description = &description["StreamDescription"];
@@ -64,7 +64,7 @@ async fn described(world: &World) -> (String, u64, Vec<Seen>) {
 }
 
 /// Puts a record and tells the shard it went to and the second it got.
-async fn put_at(world: &World, hash: u128) -> (u32, u64) {
+pub(super) async fn put_at(world: &World, hash: u128) -> (u32, u64) {
     let body = json!({
         "StreamName": "s", "Data": "", "PartitionKey": "k", "ExplicitHashKey": hash.to_string(),
     });
