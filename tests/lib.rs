@@ -7,7 +7,9 @@ use std::process::{Child, Command, Stdio};
 
 use aws_sdk_kinesis::config::retry::RetryConfig;
 use aws_sdk_kinesis::config::timeout::TimeoutConfig;
-use aws_sdk_kinesis::config::{Credentials, Region};
+use aws_sdk_kinesis::config::{Credentials, Region, SharedHttpClient};
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 
 /// A server process on one data directory. Killed when dropped.
 pub struct Server {
@@ -61,12 +63,40 @@ impl Server {
 
     /// The official SDK, with at most `attempts` tries for each call.
     pub fn client(&self, attempts: u32) -> aws_sdk_kinesis::Client {
+        let http = aws_smithy_http_client::Builder::new().build_http();
+        self.client_by(http, "http", attempts)
+    }
+
+    /// The same over TLS, for a server with a certificate of its own, which is all it trusts.
+    ///
+    /// # Panics
+    ///
+    /// When the server keeps no certificate.
+    #[expect(clippy::disallowed_methods, reason = "the file is read as a user does")]
+    pub fn tls_client(&self, attempts: u32) -> aws_sdk_kinesis::Client {
+        let authority = std::fs::read(self.directory.join("tls/ca.pem"));
+        let authority = authority.expect("a server with TLS has said whom to trust");
+        let trusted = TrustStore::empty().with_pem_certificate(authority);
+        let context = TlsContext::builder().with_trust_store(trusted).build();
+        let http = aws_smithy_http_client::Builder::new()
+            .tls_provider(Provider::Rustls(CryptoMode::Ring))
+            .tls_context(context.expect("the certificate is one"))
+            .build_https();
+        self.client_by(http, "https", attempts)
+    }
+
+    fn client_by(
+        &self,
+        http: SharedHttpClient,
+        scheme: &str,
+        attempts: u32,
+    ) -> aws_sdk_kinesis::Client {
         let config = aws_sdk_kinesis::Config::builder()
             .behavior_version_latest()
             .region(Region::new("us-east-1"))
             .credentials_provider(Credentials::new("AKIDEXAMPLE", "secret", None, None, "test"))
-            .endpoint_url(format!("http://{}", self.address()))
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .endpoint_url(format!("{scheme}://{}", self.address()))
+            .http_client(http)
             .retry_config(RetryConfig::standard().with_max_attempts(attempts))
             .timeout_config(TimeoutConfig::disabled())
             .build();

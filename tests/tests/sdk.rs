@@ -208,3 +208,23 @@ async fn a_retrying_client_gets_everything_through_the_limits() {
     sent.sort();
     assert_eq!(stored, sent);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_acknowledged_over_tls_is_read_over_tls() {
+    let directory = tempfile::tempdir().unwrap();
+    let flags = ["--tls", "self-signed", "--limits", "off"];
+    let mut server = Server::start(BINARY, &directory.path().join("data"), &flags);
+    create(&server.tls_client(1), 2).await;
+    let rows: Vec<_> = rows().into_iter().take(500).collect();
+    let call = server.tls_client(1).put_records().stream_name(STREAM);
+    let answer = call.set_records(Some(rows.iter().map(entry).collect())).send().await.unwrap();
+    assert_eq!(answer.failed_record_count, Some(0));
+    server.kill();
+    server.start_again();
+    let read = read_all(&server.tls_client(50)).await.into_iter().map(|record| record.data);
+    let (mut read, mut sent): (Vec<_>, Vec<_>) =
+        (read.collect(), rows.into_iter().map(|(_, data)| data).collect());
+    read.sort();
+    sent.sort();
+    assert_eq!(read, sent);
+}
