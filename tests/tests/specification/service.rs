@@ -96,6 +96,7 @@ impl Service {
                 clock_skew_seconds: 300,
                 stop_grace: Duration::ZERO,
                 bounds: Bounds::default(),
+                tls: None,
             };
             let settings = server::Settings {
                 http,
