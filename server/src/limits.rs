@@ -393,10 +393,16 @@ pub const VIOLATIONS_MAX: usize = 10;
 /// Reason: a few scrapers and checks; they must never take what the service's clients need.
 pub const ADMIN_CONNECTIONS_MAX: usize = 64;
 
-/// Streams with counters of their own; further ones share one set.
+/// Streams with a tally of their own; further ones share one.
 ///
-/// Reason: five lines each in an answer that is read every few seconds.
+/// Reason: sixteen lines each in an answer that is read every few seconds.
 pub const STREAMS_MEASURED_MAX: usize = 1_000;
+
+/// Shards with a tally of their own, in streams that have metrics of their shards enabled; further
+/// ones share one.
+///
+/// Reason: seven lines each in the same answer.
+pub const SHARDS_MEASURED_MAX: usize = 2_000;
 
 /// Time our own client gives a connection to come about.
 ///

@@ -1,5 +1,6 @@
 //! Counters of the server and their export in the text format of Prometheus.
 
+pub mod cloudwatch;
 pub mod traffic;
 
 use hyper::StatusCode;

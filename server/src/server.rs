@@ -223,7 +223,7 @@ impl Api for Kinesis {
             ],
             values,
             histograms: engine.metrics().histograms(),
-            families: self.context.traffic().collect(|| engine.all_streams()),
+            families: self.context.traffic().collect(|| kinesis::measured_streams(&self.context)),
         }
     }
 }

@@ -242,12 +242,12 @@ fn metrics_tell_what_was_done() {
     let directory = tempfile::tempdir().unwrap();
     let server = with_a_record(directory.path());
     let metrics = server.get("/metrics");
-    let stream = r#"{account="000000000000",region="us-east-1",stream="s"}"#;
+    let stream = r#"{account="000000000000",region="us-east-1",StreamName="s"}"#;
     for line in [
-        &*format!("kinelog_stream_incoming_records_total{stream} 1"),
-        &*format!("kinelog_stream_incoming_bytes_total{stream} 8"),
-        &*format!("kinelog_stream_outgoing_records_total{stream} 0"),
-        &*format!("kinelog_stream_throttled_records_total{stream} 0"),
+        &*format!("aws_kinesis_IncomingRecords{stream} 1"),
+        &*format!("aws_kinesis_IncomingBytes{stream} 8"),
+        &*format!("aws_kinesis_GetRecords_Records{stream} 0"),
+        &*format!("aws_kinesis_WriteProvisionedThroughputExceeded{stream} 0"),
         r#"kinelog_requests_total{operation="PutRecord",status="200"} 1"#,
         r#"kinelog_request_seconds_count{operation="PutRecord"} 1"#,
         r#"kinelog_engine_group_records_bucket{le="1"} 1"#,

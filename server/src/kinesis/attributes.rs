@@ -13,6 +13,7 @@ use super::reshard::Step;
 use super::rolling_day::RollingDay;
 use crate::aws::exception::Exception;
 use crate::limits;
+use crate::metrics::cloudwatch::ShardMetric;
 
 /// How a stream's capacity is managed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,6 +113,12 @@ impl WriteSettings {
     }
 }
 
+/// Whether metrics of its shards are switched on, without reading the rest of its document.
+pub(super) fn has_shard_level_metrics(stream: &Stream) -> bool {
+    let metrics = stream.attributes.get("shard_level_metrics");
+    metrics.and_then(|it| it.as_array()).is_some_and(|metrics| !metrics.is_empty())
+}
+
 /// The whole document.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -123,7 +130,7 @@ pub(super) struct Attributes {
     /// What a write has to know.
     pub(super) write: WriteSettings,
     /// Shard-level metrics switched on.
-    pub(super) shard_level_metrics: BTreeSet<String>,
+    pub(super) shard_level_metrics: BTreeSet<ShardMetric>,
     /// Tags.
     pub(super) tags: BTreeMap<String, String>,
     /// Registered consumers by name.
@@ -190,7 +197,7 @@ mod tests {
                 distribution: Distribution::Auto,
                 encryption_key: Some("alias/x".to_owned()),
             },
-            shard_level_metrics: BTreeSet::from(["IncomingBytes".to_owned()]),
+            shard_level_metrics: BTreeSet::from([ShardMetric::IncomingBytes]),
             tags: BTreeMap::from([("k".to_owned(), "v".to_owned())]),
             policy: Some("{}".to_owned()),
             consumers: BTreeMap::from([("c".to_owned(), consumer)]),

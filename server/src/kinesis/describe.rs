@@ -5,7 +5,7 @@ use kinelog_engine::types::{Stream, Timestamp};
 use super::arn::StreamArn;
 use super::attributes::Attributes;
 use super::context::Call;
-use super::failures;
+use super::{failures, monitoring};
 use crate::aws::writer::Writer;
 
 /// Writes the members that every answer about a stream has.
@@ -60,11 +60,7 @@ pub(super) fn write_settings(writer: &mut Writer, stream: &Stream, attributes: &
     writer.begin_list();
     writer.begin_map();
     writer.key("ShardLevelMetrics");
-    writer.begin_list();
-    for metric in &attributes.shard_level_metrics {
-        writer.text(metric);
-    }
-    writer.end_list();
+    monitoring::write_metrics(writer, &attributes.shard_level_metrics);
     writer.end_map();
     writer.end_list();
     writer.key("EncryptionType");

@@ -11,12 +11,13 @@ use kinelog_engine::types::{
 use super::context::Call;
 use super::shard_id::ShardId;
 use super::stream_ref::StreamRef;
-use super::{failures, lifecycle, reshard, shapes, shards, unconfirmed};
+use super::{attributes, failures, lifecycle, reshard, shapes, shards, unconfirmed};
 use crate::aws::exception::{Exception, Kind};
 use crate::aws::input::Input;
 use crate::aws::shape::Structure;
 use crate::aws::writer::Writer;
 use crate::limits;
+use crate::metrics::cloudwatch::{ShardMetric, StreamMetric};
 use crate::shard_iterator::{ShardIterator, ShardIteratorError};
 
 /// The input.
@@ -134,6 +135,7 @@ async fn run<'a>(
     let throttle = call.context.throttle();
     let name = &stream.key.name;
     if !throttle.admit_read(shard.uid, call.now) {
+        count_refused(call, &stream, shard);
         return Err(failures::shard_rate(ShardId(shard.index), name, call.account));
     }
     let position = match shard.closed {
@@ -149,7 +151,7 @@ async fn run<'a>(
     };
     let result = read.map_err(|error| failures::of_read(&error, shard, name, call.account))?;
     let bytes = result.records.iter().map(payload_bytes).sum();
-    call.context.traffic().of(stream.id).read(result.records.len(), bytes);
+    count_read(call, &stream, shard, &result, bytes);
     throttle.charge_read(shard.uid, call.context.engine.now(), bytes);
     let next = (!result.at_end).then(|| ShardIterator {
         issued: call.now,
@@ -169,6 +171,35 @@ async fn run<'a>(
 /// What there is to read in a shard that does not take records yet.
 const fn nothing_yet(position: Ordinal) -> ReadResult {
     ReadResult { records: Vec::new(), next: position, next_arrival: None, at_end: false }
+}
+
+fn count_refused(call: &Call<'_>, stream: &Stream, shard: &Shard) {
+    let traffic = call.context.traffic();
+    traffic.of(stream.id).add(StreamMetric::ReadProvisionedThroughputExceeded, 1);
+    if attributes::has_shard_level_metrics(stream) {
+        traffic.of_shard(shard.uid).add(ShardMetric::ReadProvisionedThroughputExceeded, 1);
+    }
+}
+
+fn count_read(call: &Call<'_>, stream: &Stream, shard: &Shard, result: &ReadResult, bytes: usize) {
+    let traffic = call.context.traffic();
+    let records = result.records.len();
+    let has_caught_up = result.next_arrival.is_none();
+    let age = match result.records.last() {
+        Some(last) if !has_caught_up => call.now.since(last.arrival),
+        Some(_) | None => 0,
+    };
+    let tally = traffic.of(stream.id);
+    tally.add(StreamMetric::GetRecordsSuccess, 1);
+    tally.add(StreamMetric::GetRecordsRecords, records);
+    tally.add(StreamMetric::GetRecordsBytes, bytes);
+    tally.set(StreamMetric::GetRecordsIteratorAge, age);
+    if attributes::has_shard_level_metrics(stream) {
+        let tally = traffic.of_shard(shard.uid);
+        tally.add(ShardMetric::OutgoingRecords, records);
+        tally.add(ShardMetric::OutgoingBytes, bytes);
+        tally.set(ShardMetric::IteratorAgeMilliseconds, age);
+    }
 }
 
 fn payload_bytes(record: &StoredRecord) -> usize {

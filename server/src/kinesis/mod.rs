@@ -22,6 +22,8 @@ mod describe_limits;
 mod describe_stream;
 mod describe_stream_consumer;
 mod describe_stream_summary;
+mod disable_enhanced_monitoring;
+mod enable_enhanced_monitoring;
 mod failures;
 mod get_records;
 mod get_shard_iterator;
@@ -33,6 +35,7 @@ mod list_streams;
 mod list_tags_for_resource;
 mod list_tags_for_stream;
 mod merge_shards;
+mod monitoring;
 mod page_token;
 mod put;
 mod put_record;
@@ -75,6 +78,7 @@ use context::{Call, Context};
 pub use api_table::api_table;
 pub use create_stream::ensure as ensure_stream;
 pub use lifecycle::resume as resume_transitions;
+pub use monitoring::measured as measured_streams;
 
 macro_rules! operations {
     ($($name:ident in $module:ident,)*) => {
@@ -119,6 +123,8 @@ operations! {
     DescribeStream in describe_stream,
     DescribeStreamConsumer in describe_stream_consumer,
     DescribeStreamSummary in describe_stream_summary,
+    DisableEnhancedMonitoring in disable_enhanced_monitoring,
+    EnableEnhancedMonitoring in enable_enhanced_monitoring,
     GetRecords in get_records,
     GetShardIterator in get_shard_iterator,
     IncreaseStreamRetentionPeriod in increase_stream_retention_period,

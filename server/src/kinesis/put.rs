@@ -10,12 +10,13 @@ use kinelog_engine::types::{
     AppendedRun, Durable, HashKey, SequenceNumber, Shard, ShardIndex, Stream, StreamStatus,
 };
 
-use super::attributes::{Distribution, WriteSettings};
+use super::attributes::{self, Distribution, WriteSettings};
 use super::context::Call;
 use super::stream_ref::StreamRef;
 use super::{failures, unconfirmed};
 use crate::aws::exception::{Exception, Kind};
 use crate::aws::input::Input;
+use crate::metrics::cloudwatch::{ShardMetric, StreamMetric};
 
 /// One record of a call.
 #[derive(Clone, Copy, Debug)]
@@ -152,6 +153,15 @@ impl Report {
     }
 }
 
+/// The operation that stores records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Via {
+    /// `PutRecord`.
+    PutRecord,
+    /// `PutRecords`.
+    PutRecords,
+}
+
 /// Stores records; completes when they are durable. Where a shard is closed meanwhile its records
 /// are routed once more, when its children are there.
 pub(super) async fn put(
@@ -159,6 +169,7 @@ pub(super) async fn put(
     stream: &Stream,
     settings: &WriteSettings,
     entries: &[Entry<'_>],
+    via: Via,
 ) -> Report {
     let mut report = Report { outcomes: vec![Outcome::Failed; entries.len()], failure: None };
     let mut pending = (0..entries.len()).collect();
@@ -176,11 +187,12 @@ pub(super) async fn put(
         let Some(fresh) = fresh.filter(is_changed) else { break };
         routed = Some(fresh);
     }
-    count(call, stream, entries, &report.outcomes);
+    let latest = routed.as_deref().unwrap_or(stream);
+    count(call, latest, entries, &report.outcomes, via);
     report
 }
 
-fn count(call: &Call<'_>, stream: &Stream, entries: &[Entry<'_>], outcomes: &[Outcome]) {
+fn count(call: &Call<'_>, stream: &Stream, entries: &[Entry<'_>], outcomes: &[Outcome], via: Via) {
     let (mut stored, mut bytes, mut throttled) = (0, 0, 0);
     for (entry, outcome) in entries.iter().zip(outcomes) {
         match outcome {
@@ -192,9 +204,48 @@ fn count(call: &Call<'_>, stream: &Stream, entries: &[Entry<'_>], outcomes: &[Ou
             Outcome::Failed => {}
         }
     }
-    let traffic = call.context.traffic().of(stream.id);
-    traffic.stored(stored, bytes);
-    traffic.throttled(throttled);
+    let tally = call.context.traffic().of(stream.id);
+    tally.add(StreamMetric::IncomingRecords, stored);
+    tally.add(StreamMetric::IncomingBytes, bytes);
+    tally.add(StreamMetric::WriteProvisionedThroughputExceeded, throttled);
+    match via {
+        Via::PutRecord => {
+            tally.add(StreamMetric::PutRecordBytes, bytes);
+            tally.add(StreamMetric::PutRecordSuccess, stored);
+        }
+        Via::PutRecords => {
+            let failed = outcomes.len() - stored - throttled;
+            tally.add(StreamMetric::PutRecordsBytes, bytes);
+            tally.add(StreamMetric::PutRecordsSuccess, usize::from(stored > 0));
+            tally.add(StreamMetric::PutRecordsTotalRecords, outcomes.len());
+            tally.add(StreamMetric::PutRecordsSuccessfulRecords, stored);
+            tally.add(StreamMetric::PutRecordsFailedRecords, failed);
+            tally.add(StreamMetric::PutRecordsThrottledRecords, throttled);
+        }
+    }
+    if attributes::has_shard_level_metrics(stream) {
+        count_by_shard(call, stream, entries, outcomes);
+    }
+}
+
+fn count_by_shard(call: &Call<'_>, stream: &Stream, entries: &[Entry<'_>], outcomes: &[Outcome]) {
+    let tally = |index| Some(call.context.traffic().of_shard(stream.shard(index)?.uid));
+    for (entry, outcome) in entries.iter().zip(outcomes) {
+        match outcome {
+            Outcome::Stored(number) => {
+                if let Some(tally) = tally(number.shard) {
+                    tally.add(ShardMetric::IncomingRecords, 1);
+                    tally.add(ShardMetric::IncomingBytes, entry.bytes());
+                }
+            }
+            Outcome::Throttled(shard) => {
+                if let Some(tally) = tally(*shard) {
+                    tally.add(ShardMetric::WriteProvisionedThroughputExceeded, 1);
+                }
+            }
+            Outcome::Failed => {}
+        }
+    }
 }
 
 /// Routes and appends the records `pending`, in this order within each shard; returns those whose

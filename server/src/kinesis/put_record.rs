@@ -5,7 +5,7 @@ use kinelog_engine::types::{ParsedSequenceNumber, SequenceNumber, Stream, Timest
 
 use super::attributes::{Distribution, WriteSettings};
 use super::context::Call;
-use super::put::{self, Entry, Outcome};
+use super::put::{self, Entry, Outcome, Via};
 use super::shard_id::ShardId;
 use super::stream_ref::StreamRef;
 use super::{failures, shapes, unconfirmed};
@@ -112,7 +112,7 @@ async fn run(
     request: &Request<'_>,
 ) -> Result<Response, Exception> {
     let entries = std::slice::from_ref(&request.entry);
-    let report = put::put(call, stream, &request.settings, entries).await;
+    let report = put::put(call, stream, &request.settings, entries, Via::PutRecord).await;
     match report.outcomes.first() {
         Some(&Outcome::Stored(number)) => {
             Ok(Response { number, encrypted: request.settings.encryption_key.is_some() })

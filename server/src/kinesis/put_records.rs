@@ -6,7 +6,7 @@ use kinelog_engine::types::Stream;
 
 use super::attributes::WriteSettings;
 use super::context::Call;
-use super::put::{self, Entry, Outcome, Report};
+use super::put::{self, Entry, Outcome, Report, Via};
 use super::shard_id::ShardId;
 use super::stream_ref::StreamRef;
 use super::{failures, shapes, unconfirmed};
@@ -82,12 +82,13 @@ pub(super) async fn answer(call: &Call<'_>, input: &Input<'_>) -> Result<Bytes, 
     if input.boolean("DryRun") == Some(true) {
         return Err(unconfirmed::dry_run());
     }
-    let report = put::put(call, &stream, &request.settings, &request.entries).await;
+    let Request { settings, entries } = &request;
+    let report = put::put(call, &stream, settings, entries, Via::PutRecords).await;
     // A full disk fails all records alike: then the reason is the answer.
     if report.outcomes.iter().all(|outcome| *outcome == Outcome::Failed) {
         return Err(report.exception());
     }
-    Ok(write(call, &stream, &request.settings, &report))
+    Ok(write(call, &stream, settings, &report))
 }
 
 fn write(call: &Call<'_>, stream: &Stream, settings: &WriteSettings, report: &Report) -> Bytes {

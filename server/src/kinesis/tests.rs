@@ -8,6 +8,7 @@ mod constraints;
 mod consumers;
 mod creating;
 mod listing;
+mod monitoring;
 mod reading;
 mod resharding;
 mod retaining;

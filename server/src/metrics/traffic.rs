@@ -1,139 +1,147 @@
-//! What goes in and out of each stream. A request costs a shared lock, a look-up and two additions.
+//! What goes in and out of streams and shards. A request costs a shared lock, a look-up and a few
+//! additions.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::Hash;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use kinelog_engine::types::{Stream, StreamId};
-use prometheus::core::Collector;
+use kinelog_engine::types::{ShardUid, StreamId};
 use prometheus::proto::MetricFamily;
-use prometheus::{IntCounterVec, Opts};
 
+use super::cloudwatch::{Export, Metric, ShardMetric, StreamMetric, Tally};
 use crate::limits;
 
-/// Labels of every counter here.
-const LABELS: &[&str] = &["account", "region", "stream"];
-/// Stands for all streams beyond the bound; no stream can have this name.
+/// Stands for all streams, or shards, beyond the bound; none of them can have this name.
 const OTHERS: &str = "(others)";
 
-/// The counters of one stream.
-#[derive(Debug, Default)]
-pub struct StreamTraffic {
-    incoming: Pair,
-    outgoing: Pair,
-    throttled_records: AtomicU64,
+/// Tallies by stream or shard.
+type Known<K, M> = HashMap<K, Arc<Tally<M>>>;
+
+/// The tallies of all streams, or shards, that were used since the start; those beyond the bound
+/// share one.
+#[derive(Debug)]
+struct Tallies<K, M> {
+    known: RwLock<Known<K, M>>,
+    others: Arc<Tally<M>>,
+    most: usize,
 }
 
-#[derive(Debug, Default)]
-struct Pair {
-    records: AtomicU64,
-    bytes: AtomicU64,
-}
-
-impl Pair {
-    fn add(&self, records: usize, bytes: usize) {
-        self.records.fetch_add(records as u64, Ordering::Relaxed);
-        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-}
-
-impl StreamTraffic {
-    /// Counts records stored, and the bytes of their data and partition keys.
-    pub fn stored(&self, records: usize, bytes: usize) {
-        self.incoming.add(records, bytes);
+impl<K: Copy + Eq + Hash, M: Metric> Tallies<K, M> {
+    fn new(most: usize) -> Self {
+        Self { known: RwLock::default(), others: Arc::default(), most }
     }
 
-    /// Counts records refused for their shard's limits.
-    pub fn throttled(&self, records: usize) {
-        self.throttled_records.fetch_add(records as u64, Ordering::Relaxed);
-    }
-
-    /// Counts records read, and the bytes of their data and partition keys.
-    pub fn read(&self, records: usize, bytes: usize) {
-        self.outgoing.add(records, bytes);
-    }
-
-    /// In the order of [`FAMILIES`].
-    fn values(&self) -> [u64; FAMILIES.len()] {
-        let Self { incoming, outgoing, throttled_records } = self;
-        let counters = [
-            &incoming.records,
-            &incoming.bytes,
-            &outgoing.records,
-            &outgoing.bytes,
-            throttled_records,
-        ];
-        counters.map(|counter| counter.load(Ordering::Relaxed))
-    }
-}
-
-/// Name and help of each counter.
-const FAMILIES: [(&str, &str); 5] = [
-    ("kinelog_stream_incoming_records_total", "Records stored."),
-    ("kinelog_stream_incoming_bytes_total", "Bytes of data and partition keys stored."),
-    ("kinelog_stream_outgoing_records_total", "Records read."),
-    ("kinelog_stream_outgoing_bytes_total", "Bytes of data and partition keys read."),
-    ("kinelog_stream_throttled_records_total", "Records refused for the limits of their shard."),
-];
-
-type Streams = HashMap<StreamId, Arc<StreamTraffic>>;
-
-/// The counters of all streams that were used since the start; those beyond the bound share one.
-#[derive(Debug, Default)]
-pub struct Traffic {
-    streams: RwLock<Streams>,
-    others: Arc<StreamTraffic>,
-}
-
-impl Traffic {
-    /// The counters of a stream.
-    pub fn of(&self, stream: StreamId) -> Arc<StreamTraffic> {
-        let streams = self.streams.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = streams.get(&stream) {
+    fn of(&self, key: K) -> Arc<Tally<M>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = known.get(&key) {
             return Arc::clone(found);
         }
-        let is_full = streams.len() >= limits::STREAMS_MEASURED_MAX;
-        drop(streams);
+        let is_full = known.len() >= self.most;
+        drop(known);
         if is_full {
             return Arc::clone(&self.others);
         }
-        let mut streams = self.streams.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(streams.entry(stream).or_default())
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(known.entry(key).or_default())
     }
 
-    /// For export; forgets the streams that are not among `existing`.
-    pub fn collect(&self, existing: impl FnOnce() -> Vec<Arc<Stream>>) -> Vec<MetricFamily> {
-        let Ok(counters) = FAMILIES
-            .iter()
-            .map(|(name, help)| IntCounterVec::new(Opts::new(*name, *help), LABELS))
-            .collect::<Result<Vec<_>, _>>()
-        else {
-            return Vec::new();
-        };
-        let add = |labels: &[&str], traffic: &StreamTraffic| {
-            for (counter, value) in counters.iter().zip(traffic.values()) {
-                counter.with_label_values(labels).inc_by(value);
-            }
-        };
-        let (existing, used) = self.retain(existing);
-        for stream in existing {
-            let Some(traffic) = used.get(&stream.id) else { continue };
-            let namespace = stream.key.namespace.as_str();
-            let (account, region) = namespace.split_once('/').unwrap_or((namespace, ""));
-            add(&[account, region, &stream.key.name], traffic);
+    fn snapshot(&self) -> Known<K, M> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Forgets what `snapshot` held and does not exist. What came after the snapshot stays.
+    fn forget(&self, snapshot: &Known<K, M>, existing: &HashSet<K>) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|key, _| existing.contains(key) || !snapshot.contains_key(key));
+    }
+}
+
+/// A stream as exported.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// The stream.
+    pub id: StreamId,
+    /// Its account.
+    pub account: String,
+    /// Its region.
+    pub region: String,
+    /// Its name.
+    pub name: String,
+    /// What is shown of its shards.
+    pub shard_metrics: BTreeSet<ShardMetric>,
+    /// Its shards with their ids, where anything is shown of them.
+    pub shards: Vec<(ShardUid, String)>,
+}
+
+impl Measured {
+    fn labels(&self) -> [(&'static str, &str); 3] {
+        labels(&self.account, &self.region, &self.name)
+    }
+}
+
+const fn labels<'a>(
+    account: &'a str,
+    region: &'a str,
+    name: &'a str,
+) -> [(&'static str, &'a str); 3] {
+    [("account", account), ("region", region), ("StreamName", name)]
+}
+
+/// All tallies.
+#[derive(Debug)]
+pub struct Traffic {
+    streams: Tallies<StreamId, StreamMetric>,
+    shards: Tallies<ShardUid, ShardMetric>,
+}
+
+impl Default for Traffic {
+    fn default() -> Self {
+        Self {
+            streams: Tallies::new(limits::STREAMS_MEASURED_MAX),
+            shards: Tallies::new(limits::SHARDS_MEASURED_MAX),
         }
-        add(&["", "", OTHERS], &self.others);
-        counters.iter().flat_map(Collector::collect).collect()
+    }
+}
+
+impl Traffic {
+    /// The tally of a stream.
+    pub fn of(&self, stream: StreamId) -> Arc<Tally<StreamMetric>> {
+        self.streams.of(stream)
     }
 
-    /// Forgets streams that are gone. Asks which there are while none can be added, so that none
-    /// that has just been made is forgotten.
-    fn retain(&self, existing: impl FnOnce() -> Vec<Arc<Stream>>) -> (Vec<Arc<Stream>>, Streams) {
-        let mut streams = self.streams.write().unwrap_or_else(PoisonError::into_inner);
+    /// The tally of a shard. To be asked for only where a stream has metrics of its shards enabled.
+    pub fn of_shard(&self, shard: ShardUid) -> Arc<Tally<ShardMetric>> {
+        self.shards.of(shard)
+    }
+
+    /// For export; forgets the streams and shards that are not among `existing`, which is asked for
+    /// after the tallies, so that what has just been made is not forgotten.
+    pub fn collect(&self, existing: impl FnOnce() -> Vec<Measured>) -> Vec<MetricFamily> {
+        let (streams, shards) = (self.streams.snapshot(), self.shards.snapshot());
         let existing = existing();
-        let ids: HashSet<_> = existing.iter().map(|stream| stream.id).collect();
-        streams.retain(|id, _| ids.contains(id));
-        (existing, streams.clone())
+        self.streams.forget(&streams, &existing.iter().map(|stream| stream.id).collect());
+        let uids = existing.iter().flat_map(|stream| &stream.shards).map(|(uid, _)| *uid);
+        self.shards.forget(&shards, &uids.collect());
+        let (mut of_streams, mut of_shards) = (Export::new(), Export::new());
+        for stream in &existing {
+            if let Some(tally) = streams.get(&stream.id) {
+                of_streams.add(&stream.labels(), tally, StreamMetric::ALL);
+            }
+            let [account, region, name] = stream.labels();
+            for (uid, id) in &stream.shards {
+                if let Some(tally) = shards.get(uid) {
+                    let labels = [account, region, name, ("ShardId", id)];
+                    of_shards.add(&labels, tally, &stream.shard_metrics);
+                }
+            }
+        }
+        let [account, region, name] = labels("", "", OTHERS);
+        of_streams.add(&[account, region, name], &self.streams.others, StreamMetric::ALL);
+        if shards.len() >= self.shards.most {
+            let labels = [account, region, name, ("ShardId", OTHERS)];
+            of_shards.add(&labels, &self.shards.others, ShardMetric::ALL);
+        }
+        of_streams.finish().chain(of_shards.finish()).collect()
     }
 }
 
@@ -141,8 +149,25 @@ impl Traffic {
 mod tests {
     use super::*;
 
+    /// Stream 1 with two shards, of which so much is shown.
+    fn measured(shard_metrics: &[ShardMetric]) -> Measured {
+        Measured {
+            id: StreamId(1),
+            account: "a".to_owned(),
+            region: "r".to_owned(),
+            name: "s".to_owned(),
+            shard_metrics: shard_metrics.iter().copied().collect(),
+            shards: vec![(ShardUid(10), "zero".to_owned()), (ShardUid(11), "one".to_owned())],
+        }
+    }
+
+    fn lines(families: &[MetricFamily]) -> Vec<String> {
+        let text = prometheus::TextEncoder::new().encode_to_string(families).unwrap();
+        text.lines().filter(|line| line.starts_with("aws_kinesis_shard_")).map(Into::into).collect()
+    }
+
     #[test]
-    fn streams_beyond_the_bound_share_their_counters() {
+    fn streams_beyond_the_bound_share_their_tally() {
         let traffic = Traffic::default();
         let most = limits::STREAMS_MEASURED_MAX as u64;
         let first = traffic.of(StreamId(1));
@@ -153,10 +178,52 @@ mod tests {
     }
 
     #[test]
-    fn streams_that_are_gone_make_room() {
+    fn shards_beyond_the_bound_share_their_tally() {
+        let traffic = Traffic::default();
+        let most = limits::SHARDS_MEASURED_MAX as u64;
+        (1..=most).for_each(|uid| drop(traffic.of_shard(ShardUid(uid))));
+        traffic.of_shard(ShardUid(most + 1)).add(ShardMetric::OutgoingBytes, 1);
+        traffic.of_shard(ShardUid(most + 2)).add(ShardMetric::OutgoingBytes, 2);
+        let others = r#"account="",region="",StreamName="(others)",ShardId="(others)""#;
+        let line = format!("aws_kinesis_shard_OutgoingBytes{{{others}}} 3");
+        assert!(lines(&traffic.collect(Vec::new)).contains(&line));
+    }
+
+    #[test]
+    fn streams_and_shards_that_are_gone_make_room() {
         let traffic = Traffic::default();
         (0..=limits::STREAMS_MEASURED_MAX as u64).for_each(|id| drop(traffic.of(StreamId(id))));
+        (0..=limits::SHARDS_MEASURED_MAX as u64)
+            .for_each(|id| drop(traffic.of_shard(ShardUid(id))));
         traffic.collect(Vec::new);
         assert!(!Arc::ptr_eq(&traffic.of(StreamId(7)), &traffic.of(StreamId(8))));
+        assert!(!Arc::ptr_eq(&traffic.of_shard(ShardUid(7)), &traffic.of_shard(ShardUid(8))));
+    }
+
+    #[test]
+    fn what_is_used_while_metrics_are_collected_is_not_forgotten() {
+        let traffic = Traffic::default();
+        let mut used = None;
+        traffic.collect(|| {
+            used = Some((traffic.of(StreamId(1)), traffic.of_shard(ShardUid(10))));
+            Vec::new()
+        });
+        let (stream, shard) = used.unwrap();
+        assert!(Arc::ptr_eq(&traffic.of(StreamId(1)), &stream));
+        assert!(Arc::ptr_eq(&traffic.of_shard(ShardUid(10)), &shard));
+    }
+
+    #[test]
+    fn of_a_shard_is_shown_what_is_enabled() {
+        let traffic = Traffic::default();
+        traffic.of_shard(ShardUid(10)).add(ShardMetric::IncomingBytes, 5);
+        traffic.of_shard(ShardUid(10)).add(ShardMetric::OutgoingBytes, 6);
+        let shown = || vec![measured(&[ShardMetric::IncomingBytes])];
+        let labels = r#"account="a",region="r",StreamName="s",ShardId="zero""#;
+        let line = format!("aws_kinesis_shard_IncomingBytes{{{labels}}} 5");
+        assert_eq!(lines(&traffic.collect(shown)), [line]);
+        let hidden = || vec![Measured { shards: Vec::new(), ..measured(&[]) }];
+        assert!(lines(&traffic.collect(hidden)).is_empty());
+        assert!(lines(&traffic.collect(shown)).is_empty(), "counted anew once enabled again");
     }
 }

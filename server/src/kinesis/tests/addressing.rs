@@ -2,12 +2,14 @@
 
 use super::*;
 
-const NAMED: [(Operation, &str); 10] = [
+const NAMED: [(Operation, &str); 12] = [
     (Operation::AddTagsToStream, r#"{"Tags": {"k": "v"}}"#),
     (Operation::DecreaseStreamRetentionPeriod, r#"{"RetentionPeriodHours": 24}"#),
     (Operation::DeleteStream, "{}"),
     (Operation::DescribeStream, "{}"),
     (Operation::DescribeStreamSummary, "{}"),
+    (Operation::DisableEnhancedMonitoring, r#"{"ShardLevelMetrics": ["ALL"]}"#),
+    (Operation::EnableEnhancedMonitoring, r#"{"ShardLevelMetrics": ["ALL"]}"#),
     (Operation::IncreaseStreamRetentionPeriod, r#"{"RetentionPeriodHours": 24}"#),
     (Operation::ListTagsForStream, "{}"),
     (Operation::PutRecord, r#"{"Data": "", "PartitionKey": "k"}"#),

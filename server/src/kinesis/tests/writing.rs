@@ -241,7 +241,7 @@ async fn records_routed_by_an_old_map_are_routed_again() {
     use crate::aws::input;
     use crate::kinesis::attributes::WriteSettings;
     use crate::kinesis::context::Call;
-    use crate::kinesis::put::{self, Entry, Outcome};
+    use crate::kinesis::put::{self, Entry, Outcome, Via};
 
     let world = World::with_stream(2).await;
     let stale = world.stream();
@@ -252,7 +252,7 @@ async fn records_routed_by_an_old_map_are_routed_again() {
     let settings = WriteSettings::default();
     let low = Entry::parse(&input, &settings).unwrap();
     let call = Call::new(&world.context, &world.principal, Encoding::Json);
-    let report = put::put(&call, &stale, &settings, &[low, low]).await;
+    let report = put::put(&call, &stale, &settings, &[low, low], Via::PutRecords).await;
     let shards: Vec<_> = report
         .outcomes
         .iter()
