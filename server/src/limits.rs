@@ -220,6 +220,11 @@ pub const COMMITMENT_MS_MIN: u64 = 24 * 3_600_000;
 ///
 /// Source: Kinesis Data Streams API Reference, `UpdateStreamWarmThroughput`.
 pub const WARM_THROUGHPUT_MIBPS_MAX: u32 = 10_240;
+/// Successes of `StartStreamEncryption`, and as many of `StopStreamEncryption`, for a stream in any
+/// 24 hours.
+///
+/// Source: Kinesis Data Streams API Reference, `StartStreamEncryption` and `StopStreamEncryption`.
+pub const ENCRYPTION_CHANGES_PER_DAY: usize = 25;
 /// Tags of one stream or consumer.
 ///
 /// Source: Kinesis Data Streams API Reference, `AddTagsToStream`.

@@ -7,7 +7,8 @@
 //! | length | length  |       |       | hash key   |
 //! ```
 //!
-//! Flags: 1 it has a partition key, 2 it has an explicit hash key, 4 its data is encrypted.
+//! Flags: 1 it has a partition key, 2 it has an explicit hash key, 4 it was written under a key.
+//! Byte 7 is kept for the cipher of the data; 0 is none.
 
 use std::ops::Range;
 
@@ -40,7 +41,7 @@ pub struct RecordRef<'a> {
     pub explicit_hash_key: Option<u128>,
     /// Payload, as it is to be stored.
     pub data: &'a [u8],
-    /// True when `data` is ciphertext.
+    /// True when it was written under a key, which it shows for life.
     pub encrypted: bool,
 }
 
@@ -88,7 +89,7 @@ pub struct Record {
     pub explicit_hash_key: Option<u128>,
     /// Payload.
     pub data: Bytes,
-    /// True when the payload is ciphertext.
+    /// True when it was written under a key.
     pub encrypted: bool,
 }
 

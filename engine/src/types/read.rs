@@ -24,7 +24,7 @@ pub struct StoredRecord {
     pub partition_key: Option<Bytes>,
     /// Payload as given.
     pub data: Bytes,
-    /// True when the payload is stored encrypted.
+    /// True when it was written under a key, whatever has become of that key.
     pub encrypted: bool,
 }
 

@@ -31,6 +31,18 @@ pub enum Kind {
     /// 400
     InvalidSignature,
     /// 400
+    KmsAccessDenied,
+    /// 400
+    KmsDisabled,
+    /// 400
+    KmsInvalidState,
+    /// 400
+    KmsNotFound,
+    /// 400
+    KmsOptInRequired,
+    /// 400
+    KmsThrottling,
+    /// 400
     LimitExceeded,
     /// 400
     MissingAuthenticationToken,
@@ -65,6 +77,12 @@ impl Kind {
             Self::InternalFailure => "InternalFailure",
             Self::InvalidArgument => "InvalidArgumentException",
             Self::InvalidSignature => "InvalidSignatureException",
+            Self::KmsAccessDenied => "KMSAccessDeniedException",
+            Self::KmsDisabled => "KMSDisabledException",
+            Self::KmsInvalidState => "KMSInvalidStateException",
+            Self::KmsNotFound => "KMSNotFoundException",
+            Self::KmsOptInRequired => "KMSOptInRequired",
+            Self::KmsThrottling => "KMSThrottlingException",
             Self::LimitExceeded => "LimitExceededException",
             Self::MissingAuthenticationToken => "MissingAuthenticationTokenException",
             Self::ProvisionedThroughputExceeded => "ProvisionedThroughputExceededException",
@@ -208,6 +226,35 @@ mod tests {
         assert_eq!(Kind::ServiceUnavailable.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(Kind::ProvisionedThroughputExceeded.status(), StatusCode::BAD_REQUEST);
         assert_eq!(Kind::UnknownOperation.status(), StatusCode::BAD_REQUEST);
+    }
+
+    #[test]
+    fn failures_of_keys_have_their_names() {
+        let names: Vec<_> = [
+            Kind::KmsAccessDenied,
+            Kind::KmsDisabled,
+            Kind::KmsInvalidState,
+            Kind::KmsNotFound,
+            Kind::KmsOptInRequired,
+            Kind::KmsThrottling,
+        ]
+        .into_iter()
+        .map(|kind| {
+            assert_eq!(kind.status(), StatusCode::BAD_REQUEST);
+            kind.name()
+        })
+        .collect();
+        assert_eq!(
+            names,
+            [
+                "KMSAccessDeniedException",
+                "KMSDisabledException",
+                "KMSInvalidStateException",
+                "KMSNotFoundException",
+                "KMSOptInRequired",
+                "KMSThrottlingException",
+            ]
+        );
     }
 
     #[test]

@@ -119,6 +119,13 @@ pub(super) fn has_shard_level_metrics(stream: &Stream) -> bool {
     metrics.and_then(|it| it.as_array()).is_some_and(|metrics| !metrics.is_empty())
 }
 
+/// Encryption to come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct NextEncryption {
+    /// As `WriteSettings::encryption_key`.
+    pub(super) key: Option<String>,
+}
+
 /// The whole document.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -139,6 +146,12 @@ pub(super) struct Attributes {
     pub(super) policy: Option<String>,
     /// Capacity kept ready ahead of traffic, in MiB/s, where set; a shard is one of them.
     pub(super) warm_mibps: Option<u32>,
+    /// Encryption as it is to be once the stream is ACTIVE again, where that is another one.
+    pub(super) next_encryption: Option<NextEncryption>,
+    /// Calls that started encryption, or gave it another key.
+    pub(super) encryption_starts: RollingDay,
+    /// Calls that stopped encryption.
+    pub(super) encryption_stops: RollingDay,
     /// When the stream leaves CREATING, UPDATING or DELETING.
     pub(super) transition_due: Option<Timestamp>,
     /// Changes of the number of its shards by `UpdateShardCount`.
@@ -160,6 +173,15 @@ impl Attributes {
     /// When `stream` leaves its state, without reading the rest of its document.
     pub(super) fn transition_due(stream: &Stream) -> Option<Timestamp> {
         Option::deserialize(stream.attributes.get("transition_due")?).ok()?
+    }
+
+    /// As they are once the stream is ACTIVE.
+    pub(super) fn settled(mut self) -> Self {
+        self.transition_due = None;
+        if let Some(NextEncryption { key }) = self.next_encryption.take() {
+            self.write.encryption_key = key;
+        }
+        self
     }
 
     /// The document to store.
@@ -191,7 +213,7 @@ mod tests {
         let attributes = Attributes {
             mode: Mode::OnDemand,
             mode_switches: switches.clone(),
-            shard_count_updates: switches,
+            shard_count_updates: switches.clone(),
             write: WriteSettings {
                 record_kib_max: 2048,
                 distribution: Distribution::Auto,
@@ -202,6 +224,9 @@ mod tests {
             policy: Some("{}".to_owned()),
             consumers: BTreeMap::from([("c".to_owned(), consumer)]),
             warm_mibps: Some(8),
+            next_encryption: Some(NextEncryption { key: None }),
+            encryption_starts: switches.clone(),
+            encryption_stops: switches,
             transition_due: Some(Timestamp(7)),
             reshard: reshard::schedule(vec![vec![split]], 0, Timestamp(7)),
         };

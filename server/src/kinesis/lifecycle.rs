@@ -304,8 +304,7 @@ async fn complete(context: &Context, transition: Transition) -> Result<(), Catal
 
 fn make_ready(attributes: Option<Attributes>) -> Vec<StreamChange> {
     let ready = StreamChange::Status(StreamStatus::Active);
-    let attributes = attributes.map(|it| Attributes { transition_due: None, ..it });
-    let document = attributes.map(|it| StreamChange::Attributes(it.to_document()));
+    let document = attributes.map(|it| StreamChange::Attributes(it.settled().to_document()));
     document.into_iter().chain([ready]).collect()
 }
 

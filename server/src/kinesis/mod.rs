@@ -24,6 +24,7 @@ mod describe_stream_consumer;
 mod describe_stream_summary;
 mod disable_enhanced_monitoring;
 mod enable_enhanced_monitoring;
+mod encryption;
 mod failures;
 mod get_records;
 mod get_shard_iterator;
@@ -52,6 +53,8 @@ mod shard_id;
 mod shard_plan;
 mod shards;
 mod split_shard;
+mod start_stream_encryption;
+mod stop_stream_encryption;
 mod stream_ref;
 mod tag_resource;
 mod tags;
@@ -143,6 +146,8 @@ operations! {
     UpdateStreamMode in update_stream_mode,
     UpdateStreamRecordDistributionStrategy in update_stream_record_distribution_strategy,
     RemoveTagsFromStream in remove_tags_from_stream,
+    StartStreamEncryption in start_stream_encryption,
+    StopStreamEncryption in stop_stream_encryption,
     TagResource in tag_resource,
     UntagResource in untag_resource,
     SplitShard in split_shard,

@@ -50,12 +50,12 @@ impl<'a> Entry<'a> {
         self.data.len() + self.partition_key.map_or(0, str::len)
     }
 
-    fn record(&self) -> RecordRef<'a> {
+    fn record(&self, settings: &WriteSettings) -> RecordRef<'a> {
         RecordRef {
             partition_key: self.partition_key.map(str::as_bytes),
             explicit_hash_key: self.explicit_hash_key,
             data: self.data,
-            encrypted: false,
+            encrypted: settings.encryption_key.is_some(),
         }
     }
 
@@ -269,7 +269,9 @@ async fn round(
         admit(call, shard, same_shard, entries, &mut admitted, &mut report.outcomes);
         if admitted.len() > begin {
             builder.begin_run(Arc::clone(shard));
-            admitted[begin..].iter().for_each(|&entry| builder.push(&entries[entry].record()));
+            admitted[begin..]
+                .iter()
+                .for_each(|&entry| builder.push(&entries[entry].record(settings)));
             runs.push((shard, begin..admitted.len()));
         }
     }

@@ -7,6 +7,7 @@ mod capacity;
 mod constraints;
 mod consumers;
 mod creating;
+mod encrypting;
 mod listing;
 mod monitoring;
 mod reading;

@@ -291,3 +291,29 @@ pub(super) fn stream_has_consumers(stream: &str, account: &str) -> Exception {
         ),
     )
 }
+
+/// `StartStreamEncryption` or `StopStreamEncryption` with `EncryptionType` `NONE`.
+pub(super) fn encryption_type_none() -> Exception {
+    Exception::new(Kind::InvalidArgument, "EncryptionType must be KMS.")
+}
+
+/// A `KeyId` that no key can have.
+pub(super) fn key_not_found(key: &str) -> Exception {
+    Exception::new(Kind::KmsNotFound, format!("Invalid keyId {key}"))
+}
+
+/// More successes of `StartStreamEncryption` or `StopStreamEncryption` than allowed in 24 hours.
+pub(super) fn too_many_encryption_changes(
+    operation: &str,
+    stream: &str,
+    account: &str,
+    limit: usize,
+) -> Exception {
+    Exception::new(
+        Kind::LimitExceeded,
+        format!(
+            "{operation} for stream {stream} under account {account} cannot succeed more than \
+             {limit} times in 24 hours."
+        ),
+    )
+}

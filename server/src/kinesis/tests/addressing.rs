@@ -2,7 +2,7 @@
 
 use super::*;
 
-const NAMED: [(Operation, &str); 12] = [
+const NAMED: [(Operation, &str); 14] = [
     (Operation::AddTagsToStream, r#"{"Tags": {"k": "v"}}"#),
     (Operation::DecreaseStreamRetentionPeriod, r#"{"RetentionPeriodHours": 24}"#),
     (Operation::DeleteStream, "{}"),
@@ -15,6 +15,8 @@ const NAMED: [(Operation, &str); 12] = [
     (Operation::PutRecord, r#"{"Data": "", "PartitionKey": "k"}"#),
     (Operation::PutRecords, r#"{"Records": [{"Data": "", "PartitionKey": "k"}]}"#),
     (Operation::RemoveTagsFromStream, r#"{"TagKeys": ["k"]}"#),
+    (Operation::StartStreamEncryption, r#"{"EncryptionType": "KMS", "KeyId": "alias/a"}"#),
+    (Operation::StopStreamEncryption, r#"{"EncryptionType": "KMS", "KeyId": "alias/a"}"#),
 ];
 
 fn with(body: &str, members: &Json) -> Json {
