@@ -114,7 +114,7 @@ fn whole(tokens: u64) -> i64 {
     i64::try_from(tokens).unwrap_or(i64::MAX)
 }
 
-/// One bucket. Only a debit taken with `overdraw` makes its level negative.
+/// One bucket. Only `overdraw`, and the key of a record that fills the tank, make its level negative.
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
     level: i64,
@@ -310,7 +310,9 @@ impl Throttle {
         self.with_shard(shard, now, |buckets| {
             for bytes in bytes {
                 let bytes = bytes as u64;
-                let admitted = buckets.write_records.holds(1) && buckets.write_bytes.holds(bytes);
+                // The key of a largest record comes on top of a full tank, and is owed.
+                let needed = bytes.min(limits::WRITE_BYTES_TANK);
+                let admitted = buckets.write_records.holds(1) && buckets.write_bytes.holds(needed);
                 if admitted {
                     buckets.write_records.take(1);
                     buckets.write_bytes.take(bytes);

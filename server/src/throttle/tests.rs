@@ -47,13 +47,23 @@ fn limits_outside_their_range_are_refused() {
 #[test]
 fn a_full_tank_takes_one_record_of_ten_mib_and_then_one_mib_a_second() {
     let throttle = throttle("aws");
-    assert!(!write(&throttle, 0, 10 * MIB + 1));
     assert!(write(&throttle, 0, 10 * MIB));
     assert!(!write(&throttle, 0, 1));
     assert!(!write(&throttle, 999, MIB));
     assert!(write(&throttle, 1000, MIB));
     assert!(!write(&throttle, 10_999, 10 * MIB));
     assert!(write(&throttle, 11_000, 10 * MIB));
+}
+
+#[test]
+fn a_largest_record_passes_with_its_key_when_the_tank_is_full_and_owes_the_key() {
+    let throttle = throttle("aws");
+    let record = 10 * MIB + 1024;
+    assert!(write(&throttle, 0, record));
+    assert!(!write(&throttle, 999, MIB - 1024));
+    assert!(write(&throttle, 1000, MIB - 1024));
+    assert!(!write(&throttle, 10_999, record));
+    assert!(write(&throttle, 11_000, record));
 }
 
 #[test]
