@@ -61,27 +61,23 @@ struct Page {
 
 impl Request {
     fn parse(call: &Call<'_>, input: &Input<'_>) -> Result<Self, Exception> {
-        let named = input.text("StreamName").is_some() || input.text("StreamARN").is_some();
-        let invalid = |text| Err(Exception::new(Kind::InvalidArgument, text));
-        match input.text("NextToken") {
-            None if !named => invalid("Either NextToken or StreamName should be provided."),
-            Some(_) if named => invalid("NextToken and StreamName cannot be provided together."),
-            None => First::parse(call, input).map(Self::First),
-            Some(token) => {
-                for (member, given) in [
-                    ("ExclusiveStartShardId", input.text("ExclusiveStartShardId").is_some()),
-                    (
-                        "StreamCreationTimestamp",
-                        input.timestamp("StreamCreationTimestamp").is_some(),
-                    ),
-                    ("ShardFilter", input.structure("ShardFilter").is_some()),
-                ] {
-                    if given {
-                        return Err(unconfirmed::next_token_with(member));
-                    }
-                }
-                page_token::redeem(call, NAME, token).map(Self::Next)
+        let Some(token) = input.text("NextToken") else {
+            if input.text("StreamName").is_none() && input.text("StreamARN").is_none() {
+                let text = "Either NextToken or StreamName should be provided.";
+                return Err(Exception::new(Kind::InvalidArgument, text));
             }
+            return First::parse(call, input).map(Self::First);
+        };
+        let decided = [
+            ("StreamName", input.text("StreamName").is_some()),
+            ("StreamARN", input.text("StreamARN").is_some()),
+            ("ExclusiveStartShardId", input.text("ExclusiveStartShardId").is_some()),
+            ("StreamCreationTimestamp", input.timestamp("StreamCreationTimestamp").is_some()),
+            ("ShardFilter", input.structure("ShardFilter").is_some()),
+        ];
+        match decided.into_iter().find(|(_, given)| *given) {
+            Some((member, _)) => Err(unconfirmed::next_token_with(member)),
+            None => page_token::redeem(call, NAME, token).map(Self::Next),
         }
     }
 }

@@ -47,7 +47,8 @@ pub(super) fn expired_next_token(age_ms_max: u64) -> Exception {
     )
 }
 
-/// `NextToken` together with something the first page has decided.
+/// `NextToken` together with something the first page has decided. `ListShards` has been seen to say
+/// this of all but `StreamCreationTimestamp`.
 pub(super) fn next_token_with(member: &str) -> Exception {
     Exception::new(
         Kind::InvalidArgument,
