@@ -1,7 +1,8 @@
 """Runs a command against a server of its own: with_server.py --binary BINARY -- COMMAND...
 
-The server starts on an empty directory and free ports with its default options. The command finds
-it by the variables that every AWS SDK reads, and sees no other configuration of this user's.
+The server starts on an empty directory and free ports with its default options, and with TLS beside
+clear text. The command finds it by the variables that every AWS SDK reads, and sees no other
+configuration of this user's.
 """
 
 import argparse
@@ -23,6 +24,8 @@ def environment(server):
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
+        "KINELOG_TLS_URL": f"https://127.0.0.1:{server.port}",
+        "KINELOG_TLS_CERTIFICATE": os.path.join(server.directory, "tls", "ca.pem"),
     }
 
 
@@ -34,7 +37,7 @@ def main():
     with tempfile.TemporaryDirectory() as directory:
         data = os.path.join(directory, "data")
         os.mkdir(data)
-        server = Kinelog(options.binary, data)
+        server = Kinelog(options.binary, data, "--tls", "self-signed", "--plaintext")
         server.start()
         finished = subprocess.run(options.command, env=environment(server), check=False)
         if server.process.poll() is None:
