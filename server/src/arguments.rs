@@ -19,6 +19,7 @@ use crate::commands::{Io, LogFormat};
 use crate::config_file;
 use crate::http;
 use crate::http::Bounds;
+use crate::kinesis::OnDemandPolicy;
 use crate::kinesis::context;
 use crate::limits;
 use crate::server;
@@ -188,6 +189,10 @@ struct Serve {
     /// `off`, which also lifts the quota of shards
     #[arg(long, value_name = "aws|off|FACTOR", env = "KINELOG_LIMITS", default_value = "aws")]
     limits: Limits,
+    /// How on-demand streams scale: as `aws` does, where writes that more than double within 15 minutes
+    /// are throttled, or `open`, at once and without throttling
+    #[arg(long, env = "KINELOG_ON_DEMAND", value_enum, default_value = "aws")]
+    on_demand: OnDemandName,
     /// Stream to create at the start unless it exists; on-demand without a number of shards; may be
     /// given more than once
     #[arg(long, env = "KINELOG_CREATE_STREAM", value_name = "NAME[:SHARDS]", value_delimiter = ',', value_parser = stream)]
@@ -216,6 +221,22 @@ struct Serve {
     /// How far the date of a request may be off, either way, in seconds
     #[arg(long, value_name = "SECONDS", env = "KINELOG_CLOCK_SKEW_SECONDS", default_value_t = limits::CLOCK_SKEW_SECONDS)]
     clock_skew_seconds: u64,
+}
+
+/// Values of `--on-demand`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum OnDemandName {
+    Aws,
+    Open,
+}
+
+impl From<OnDemandName> for OnDemandPolicy {
+    fn from(name: OnDemandName) -> Self {
+        match name {
+            OnDemandName::Aws => Self::Aws,
+            OnDemandName::Open => Self::Open,
+        }
+    }
 }
 
 /// Values of `--durability`.
@@ -263,6 +284,7 @@ impl Serve {
             account: self.account_id.clone(),
             transition_ms: self.transition_ms,
             limits: self.limits,
+            on_demand: self.on_demand.into(),
             shard_quota: None,
         };
         server::Settings {

@@ -80,6 +80,10 @@ pub const DESCRIBE_LIMITS_PER_SECOND: u64 = 1;
 pub const DESCRIBE_ACCOUNT_SETTINGS_PER_SECOND: u64 = 5;
 /// Calls in a second for an account in a region.
 ///
+/// Source: Kinesis Data Streams API Reference, `UpdateStreamWarmThroughput`.
+pub const UPDATE_STREAM_WARM_THROUGHPUT_PER_SECOND: u64 = 5;
+/// Calls in a second for an account in a region.
+///
 /// Source: Kinesis Data Streams API Reference, `UpdateAccountSettings`.
 pub const UPDATE_ACCOUNT_SETTINGS_PER_SECOND: u64 = 5;
 /// Calls in a second for an account in a region.
@@ -244,6 +248,35 @@ pub fn shard_quota(region: &str) -> u32 {
     }
 }
 
+/// Load above which a shard of an on-demand stream is split, in thousandths of what it carries; a
+/// stream has as many shards as keep them below it at its peak.
+///
+/// Source: Kinesis Data Streams Developer Guide, on-demand mode: 500 KB/s, and twice the peak.
+pub const ON_DEMAND_LOAD_MAX: u64 = 500;
+/// Load of two neighbours together up to which they merge, in the same unit.
+///
+/// Reason: half of the load at which a shard is split, so that they do not part again soon.
+pub const ON_DEMAND_MERGED_LOAD_MAX: u64 = 250;
+/// Days for which the peak of a day counts after it.
+///
+/// Source: Kinesis Data Streams Developer Guide, on-demand mode.
+pub const ON_DEMAND_MEMORY_DAYS: u64 = 30;
+/// How long writes are above what an on-demand stream has shards for until it grows, in milliseconds.
+///
+/// Source: Kinesis Data Streams Developer Guide, on-demand mode: 15 minutes.
+pub const ON_DEMAND_LAG_MS: u64 = 15 * 60_000;
+/// How long an on-demand stream must not have grown to give shards back, in milliseconds.
+///
+/// Reason: traffic of a day goes up and down once.
+pub const ON_DEMAND_SHRINK_MS: u64 = 24 * 3_600_000;
+/// Time between measurements of on-demand streams.
+///
+/// Reason: a peak is a minute long, as in the service's metrics.
+pub const ON_DEMAND_INTERVAL: Duration = Duration::from_mins(1);
+/// Time between measurements of on-demand streams that scale at once.
+///
+/// Reason: a step of growth begins with the next second.
+pub const ON_DEMAND_INTERVAL_OPEN: Duration = Duration::from_secs(1);
 /// Shards that the on-demand streams of an account in `region` can grow to.
 ///
 /// Source: Kinesis Data Streams Developer Guide, Quotas and limits: 10 GB/s and 200 MB/s of writes.

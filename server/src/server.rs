@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use kinelog_engine::Engine;
 use kinelog_engine::config::Durability;
+use tokio::task::JoinSet;
 
 use crate::aws::Encoding;
 use crate::aws::exception::Exception;
@@ -14,7 +15,7 @@ use crate::aws::sigv4::Principal;
 use crate::aws::value::Value;
 use crate::http::{self, Admin, Api, Health, Running, Status};
 use crate::kinesis::context::{self, Context};
-use crate::kinesis::{self, Operation};
+use crate::kinesis::{self, Operation, Scaler};
 use crate::metrics::{Metrics, Observed};
 use crate::tls::Tls;
 
@@ -50,6 +51,8 @@ pub enum AdminListen {
 #[derive(Debug)]
 pub struct Server {
     service: Running,
+    /// Ends with the server.
+    _background: JoinSet<()>,
     admin: Option<Admin>,
 }
 
@@ -110,7 +113,7 @@ pub enum StartError {
 }
 
 /// Starts serving `engine`. Stopping does not close the engine. Transitions of streams that were
-/// under way go on in the calling runtime.
+/// under way, and on-demand streams that scale, go on in the calling runtime.
 ///
 /// # Errors
 ///
@@ -128,7 +131,9 @@ pub async fn start(settings: Settings, engine: Engine) -> Result<Server, StartEr
     let metrics = Arc::new(Metrics::new());
     let service = http::start(&http, &api, &metrics)
         .map_err(|reason| StartError::Listen { address: http.listen, reason })?;
-    Ok(Server { service, admin: start_admin(admin, &api, &metrics)? })
+    let mut background = JoinSet::new();
+    background.spawn(Scaler::new(&api.context).run());
+    Ok(Server { service, _background: background, admin: start_admin(admin, &api, &metrics)? })
 }
 
 fn start_admin(

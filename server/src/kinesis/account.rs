@@ -128,7 +128,6 @@ impl Account {
     }
 
     /// Shards all on-demand streams may grow to together in `region`.
-    #[allow(dead_code, reason = "for streams that scale by themselves")]
     pub(super) fn on_demand_shards_max(&self, region: &str, now: Timestamp) -> u32 {
         if self.is_committed(now) {
             limits::WARM_THROUGHPUT_MIBPS_MAX
@@ -156,22 +155,6 @@ pub(super) fn check_on_demand_quota<'a>(
         return Ok(());
     }
     Err(unconfirmed::too_many_on_demand(call.account, limits::ON_DEMAND_STREAMS_MAX))
-}
-
-/// Refuses warm throughput to a caller whose account has not committed itself, or beyond what an
-/// account can have.
-///
-/// # Errors
-///
-/// `InvalidArgumentException`, `LimitExceededException`.
-pub(super) fn check_warm_throughput(call: &Call<'_>, mibps: u32) -> Result<(), Exception> {
-    if !Account::of(call)?.is_committed(call.now) {
-        return Err(unconfirmed::warm_throughput_without_commitment());
-    }
-    if mibps > limits::WARM_THROUGHPUT_MIBPS_MAX {
-        return Err(unconfirmed::warm_throughput_too_large(limits::WARM_THROUGHPUT_MIBPS_MAX));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

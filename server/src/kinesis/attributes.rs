@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::consumers::Consumers;
 use super::failures;
+use super::on_demand::History;
 use super::reshard::Step;
 use super::rolling_day::RollingDay;
 use crate::aws::exception::Exception;
@@ -134,6 +135,8 @@ pub(super) struct Attributes {
     pub(super) mode: Mode,
     /// Switches of the mode.
     pub(super) mode_switches: RollingDay,
+    /// What the writes of an on-demand stream have needed.
+    pub(super) history: History,
     /// What a write has to know.
     pub(super) write: WriteSettings,
     /// Shard-level metrics switched on.
@@ -214,6 +217,7 @@ mod tests {
             mode: Mode::OnDemand,
             mode_switches: switches.clone(),
             shard_count_updates: switches.clone(),
+            history: History::beginning(Timestamp(6), 9),
             write: WriteSettings {
                 record_kib_max: 2048,
                 distribution: Distribution::Auto,

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kinelog_engine::Engine;
-use kinelog_engine::types::{StreamKey, Timestamp};
+use kinelog_engine::types::{StreamId, StreamKey, Timestamp};
 
+use super::on_demand::{Loads, Policy as OnDemandPolicy};
 use super::unconfirmed;
 use crate::aws::Encoding;
 use crate::aws::exception::Exception;
@@ -17,6 +18,10 @@ use crate::metrics::traffic::Traffic;
 use crate::seal::SealKey;
 use crate::throttle::{Limits, Throttle};
 
+/// Counters that spread records. Streams that share one are spread evenly together; one counter for
+/// all would let two that take turns use every other shard only.
+const SPREADS: usize = 64;
+
 /// How the service behaves.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -26,6 +31,8 @@ pub struct Settings {
     pub transition_ms: u64,
     /// How strictly rates are enforced; quotas are lifted when they are off.
     pub limits: Limits,
+    /// How on-demand streams scale.
+    pub on_demand: OnDemandPolicy,
     /// Open shards an account may have in a region; `None` takes the service's quota.
     pub shard_quota: Option<u32>,
 }
@@ -36,6 +43,7 @@ impl Default for Settings {
             account: "000000000000".to_owned(),
             transition_ms: 500,
             limits: Limits::AWS,
+            on_demand: OnDemandPolicy::Aws,
             shard_quota: None,
         }
     }
@@ -76,9 +84,10 @@ struct Shared {
     settings: Settings,
     throttle: Throttle,
     traffic: Traffic,
+    loads: Loads,
     seal_key: SealKey,
     changes: tokio::sync::Mutex<()>,
-    spread: AtomicUsize,
+    spread: [AtomicUsize; SPREADS],
 }
 
 impl Context {
@@ -87,10 +96,11 @@ impl Context {
         let shared = Shared {
             throttle: Throttle::new(settings.limits),
             traffic: Traffic::default(),
+            loads: Loads::default(),
             seal_key: SealKey::new(engine.store_id()),
             settings,
             changes: tokio::sync::Mutex::default(),
-            spread: AtomicUsize::new(0),
+            spread: [const { AtomicUsize::new(0) }; SPREADS],
         };
         Self { engine, shared: Arc::new(shared) }
     }
@@ -126,9 +136,16 @@ impl Context {
         self.shared.changes.lock().await
     }
 
-    /// The first of `count` consecutive numbers; spreads records where no key chooses the shard.
-    pub(super) fn take_spread(&self, count: usize) -> usize {
-        self.shared.spread.fetch_add(count, Ordering::Relaxed)
+    /// What the shards of on-demand streams take.
+    pub(super) fn loads(&self) -> &Loads {
+        &self.shared.loads
+    }
+
+    /// The first of `count` consecutive numbers of a stream; spreads its records where no key
+    /// chooses the shard.
+    pub(super) fn take_spread(&self, stream: StreamId, count: usize) -> usize {
+        let counter = usize::try_from(stream.0 % SPREADS as u64).unwrap_or(0);
+        self.shared.spread[counter].fetch_add(count, Ordering::Relaxed)
     }
 }
 

@@ -10,7 +10,7 @@ use super::attributes::{Attributes, Distribution, Mode, WriteSettings};
 use super::context::{Call, Context};
 use super::resource::ResourceRef;
 use super::stream_ref::StreamRef;
-use super::{account, failures, lifecycle, shapes, shards, tags, unconfirmed};
+use super::{account, failures, lifecycle, shapes, shards, tags, unconfirmed, warm_throughput};
 use crate::aws::exception::Exception;
 use crate::aws::input::{self, Input};
 use crate::aws::shape::{Shape, Structure};
@@ -69,7 +69,7 @@ impl Request {
             if mode == Mode::Provisioned {
                 return Err(unconfirmed::on_demand_only("WarmThroughputMiBps"));
             }
-            account::check_warm_throughput(call, mibps)?;
+            warm_throughput::check(call, mibps)?;
         }
         let shard_count = shard_count.max(warm_mibps.unwrap_or_default());
         let record_kib_max = input.integer("MaxRecordSizeInKiB").map(i32::unsigned_abs);

@@ -41,17 +41,6 @@ pub(super) fn is_created(stream: &Stream, created_ms: i64) -> bool {
     i64::try_from(creation(stream).seconds()) == Ok(created_ms.div_euclid(1000))
 }
 
-/// Writes warm throughput: what was asked for, and how much of it the open shards carry.
-pub(super) fn write_warm_throughput(writer: &mut Writer, stream: &Stream, target: u32) {
-    let open = u32::try_from(stream.open.len()).unwrap_or(u32::MAX);
-    writer.begin_map();
-    for (name, mibps) in [("TargetMiBps", target), ("CurrentMiBps", target.min(open))] {
-        writer.key(name);
-        writer.integer(mibps.into());
-    }
-    writer.end_map();
-}
-
 /// Writes the settings that both descriptions show.
 pub(super) fn write_settings(writer: &mut Writer, stream: &Stream, attributes: &Attributes) {
     writer.key("RetentionPeriodHours");

@@ -7,7 +7,7 @@ use super::account::Account;
 use super::attributes::{Attributes, Mode};
 use super::context::Call;
 use super::stream_ref::StreamRef;
-use super::{consumers, describe, shapes};
+use super::{consumers, describe, shapes, warm_throughput};
 use crate::aws::exception::Exception;
 use crate::aws::input::Input;
 use crate::aws::shape::Structure;
@@ -61,8 +61,7 @@ fn write(
         writer.text(attributes.write.distribution.name());
     }
     if let Some(target) = warm_mibps {
-        writer.key("WarmThroughput");
-        describe::write_warm_throughput(&mut writer, stream, target);
+        warm_throughput::write(&mut writer, target, open);
     }
     writer.end_map();
     writer.end_map();

@@ -231,7 +231,8 @@ pub(super) async fn amend(
 }
 
 /// Plans new shards for a stream and puts it into UPDATING until they are there. `plan` checks that
-/// the stream can be changed so, ACTIVE above all, and gives the steps; without any nothing changes.
+/// the stream can be changed so, ACTIVE above all, and gives the steps; where there are none and the
+/// attributes stay as they are, nothing changes.
 ///
 /// # Errors
 ///
@@ -245,33 +246,71 @@ pub(super) async fn reshard(
     let found = named.get(call).await?;
     let _exclusive = call.context.exclusive_changes().await;
     let stored = engine.stream_by_id(found.id).ok_or_else(|| named.not_found())?;
-    let mut attributes = Attributes::of(&stored)?;
+    let before = Attributes::of(&stored)?;
+    let mut attributes = before.clone();
     let steps = plan(&shown(Arc::clone(&stored), engine.now()), &mut attributes)?;
-    if steps.is_empty() {
+    if steps.is_empty() && attributes == before {
         return Ok(());
     }
+    let begun = begin(call.context, &stored, attributes, steps).await;
+    begun.map_err(|error| failures::of_catalog(&error, &stored.key.name, call.account))
+}
+
+/// Plans new shards for a stream of which nobody has said how many it should have. What `plan`
+/// changes in the attributes counts also where it gives no steps; the stream stays ACTIVE then.
+///
+/// # Errors
+///
+/// See `CatalogError`; nothing has changed then.
+pub(super) async fn reshard_unasked(
+    context: &Context,
+    stream: StreamId,
+    plan: impl FnOnce(&Stream, &mut Attributes) -> Vec<Vec<Swap>>,
+) -> Result<(), CatalogError> {
+    let engine = &context.engine;
+    let _exclusive = context.exclusive_changes().await;
+    let Some(stored) = engine.stream_by_id(stream) else { return Ok(()) };
+    let Ok(before) = Attributes::of(&stored) else { return Ok(()) };
+    let mut attributes = before.clone();
+    let steps = plan(&shown(Arc::clone(&stored), engine.now()), &mut attributes);
+    if !steps.is_empty() {
+        return begin(context, &stored, attributes, steps).await;
+    }
+    if attributes == before {
+        return Ok(());
+    }
+    let document = StreamChange::Attributes(attributes.to_document());
+    engine.change_stream(stored.id, vec![document]).await.map(drop)
+}
+
+/// Puts a stream into UPDATING with these steps ahead of it.
+async fn begin(
+    context: &Context,
+    stored: &Stream,
+    mut attributes: Attributes,
+    steps: Vec<Vec<Swap>>,
+) -> Result<(), CatalogError> {
+    let engine = &context.engine;
     let pending = std::mem::take(&mut attributes.reshard);
     let mut after = pending.last().map_or(0, Step::begins_seconds);
     loop {
-        let due = due(call.context);
+        let due = due(context);
         after = after.max(engine.now().seconds());
         let scheduled = reshard::schedule(steps.clone(), after, due);
         let is_there = |shard| stored.shard(shard).is_some();
         let mut changes: Vec<_> = reshard::end_arrivals(&scheduled, is_there).collect();
-        attributes.transition_due = scheduled.last().map(Step::shown_from);
+        attributes.transition_due = Some(scheduled.last().map_or(due, Step::shown_from));
         attributes.reshard = pending.iter().cloned().chain(scheduled).collect();
         changes.push(StreamChange::Status(StreamStatus::Updating));
         changes.push(StreamChange::Attributes(attributes.to_document()));
         match engine.change_stream(stored.id, changes).await {
             Ok(updating) => {
-                schedule(call.context, &updating);
+                schedule(context, &updating);
                 return Ok(());
             }
             // A record was faster, or arrived before the clock was set back.
             Err(CatalogError::ArrivedLater(at)) => after = after.max(at.seconds()),
-            Err(error) => {
-                return Err(failures::of_catalog(&error, &stored.key.name, call.account));
-            }
+            Err(error) => return Err(error),
         }
     }
 }

@@ -37,6 +37,7 @@ mod list_tags_for_resource;
 mod list_tags_for_stream;
 mod merge_shards;
 mod monitoring;
+mod on_demand;
 mod page_token;
 mod put;
 mod put_record;
@@ -67,6 +68,8 @@ mod update_max_record_size;
 mod update_shard_count;
 mod update_stream_mode;
 mod update_stream_record_distribution_strategy;
+mod update_stream_warm_throughput;
+mod warm_throughput;
 
 use bytes::Bytes;
 
@@ -82,6 +85,7 @@ pub use api_table::api_table;
 pub use create_stream::ensure as ensure_stream;
 pub use lifecycle::resume as resume_transitions;
 pub use monitoring::measured as measured_streams;
+pub use on_demand::{Policy as OnDemandPolicy, Scaler};
 
 macro_rules! operations {
     ($($name:ident in $module:ident,)*) => {
@@ -145,6 +149,7 @@ operations! {
     UpdateShardCount in update_shard_count,
     UpdateStreamMode in update_stream_mode,
     UpdateStreamRecordDistributionStrategy in update_stream_record_distribution_strategy,
+    UpdateStreamWarmThroughput in update_stream_warm_throughput,
     RemoveTagsFromStream in remove_tags_from_stream,
     StartStreamEncryption in start_stream_encryption,
     StopStreamEncryption in stop_stream_encryption,

@@ -10,8 +10,9 @@ use kinelog_engine::types::{
     AppendedRun, Durable, HashKey, SequenceNumber, Shard, ShardIndex, Stream, StreamStatus,
 };
 
-use super::attributes::{self, Distribution, WriteSettings};
+use super::attributes::{self, Distribution, Mode, WriteSettings};
 use super::context::Call;
+use super::on_demand::Policy;
 use super::stream_ref::StreamRef;
 use super::{failures, unconfirmed};
 use crate::aws::exception::{Exception, Kind};
@@ -258,6 +259,9 @@ async fn round(
     pending: Vec<usize>,
     report: &mut Report,
 ) -> Vec<usize> {
+    let is_on_demand = Mode::of(stream) == Mode::OnDemand;
+    // Where growth is not throttled, shards follow what was written.
+    let is_open = is_on_demand && call.context.settings().on_demand == Policy::Open;
     let payload_bytes = pending.iter().map(|&entry| entries[entry].bytes()).sum();
     let mut builder = AppendBuilder::with_capacity(pending.len(), payload_bytes);
     let order = route(call, stream, settings, entries, pending);
@@ -266,7 +270,11 @@ async fn round(
     for same_shard in order.chunk_by(|a, b| a.0 == b.0) {
         let shard = &stream.shards[same_shard[0].0];
         let begin = admitted.len();
-        admit(call, shard, same_shard, entries, &mut admitted, &mut report.outcomes);
+        if is_open {
+            admitted.extend(same_shard.iter().map(|&(_, entry)| entry));
+        } else {
+            admit(call, shard, same_shard, entries, &mut admitted, &mut report.outcomes);
+        }
         if admitted.len() > begin {
             builder.begin_run(Arc::clone(shard));
             admitted[begin..]
@@ -283,7 +291,13 @@ async fn round(
     for ((shard, range), result) in runs.into_iter().zip(results) {
         let run = &admitted[range];
         match result {
-            Ok(durable) => number(shard, run, durable, &mut report.outcomes),
+            Ok(durable) => {
+                number(shard, run, durable, &mut report.outcomes);
+                if is_on_demand {
+                    let bytes = run.iter().map(|&entry| entries[entry].bytes()).sum();
+                    call.context.loads().add(shard.uid, run.len(), bytes);
+                }
+            }
             Err(AppendError::ShardClosed(_)) => closed.extend_from_slice(run),
             Err(AppendError::Overloaded { .. }) => {
                 for &entry in run {
@@ -322,7 +336,7 @@ fn route(
     let open = stream.open.len().max(1);
     let mut spread = match settings.distribution {
         Distribution::UserPartitionKey => 0,
-        Distribution::Auto => call.context.take_spread(pending.len()),
+        Distribution::Auto => call.context.take_spread(stream.id, pending.len()),
     };
     let mut shard_of = |entry: usize| match settings.distribution {
         Distribution::UserPartitionKey => stream.route_position(entries[entry].hash_key()),

@@ -10,6 +10,7 @@ mod creating;
 mod encrypting;
 mod listing;
 mod monitoring;
+mod on_demand;
 mod reading;
 mod resharding;
 mod retaining;
@@ -64,7 +65,7 @@ impl World {
         let engine = Engine::open(config, disk.device(clock)).await.unwrap();
         let account = ACCOUNT.to_owned();
         let settings =
-            Settings { account, transition_ms: TRANSITION_MS, limits, shard_quota: None };
+            Settings { account, transition_ms: TRANSITION_MS, limits, ..Settings::default() };
         Context::new(engine, settings)
     }
 

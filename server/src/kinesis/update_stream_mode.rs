@@ -1,13 +1,15 @@
 //! `UpdateStreamMode`: switches a stream between provisioned and on-demand capacity. The shards stay
-//! as they are.
+//! as they are, unless warm throughput needs more.
 
 use bytes::Bytes;
 use kinelog_engine::types::Stream;
 
 use super::attributes::{Attributes, Distribution, Mode};
 use super::context::Call;
+use super::on_demand::History;
+use super::reshard::Swap;
 use super::stream_ref::StreamRef;
-use super::{account, lifecycle, shapes, unconfirmed};
+use super::{account, lifecycle, shapes, unconfirmed, warm_throughput};
 use crate::aws::exception::Exception;
 use crate::aws::input::Input;
 use crate::aws::shape::{Shape, Structure};
@@ -55,29 +57,28 @@ pub(super) async fn answer(call: &Call<'_>, input: &Input<'_>) -> Result<Bytes, 
     request.stream.admit(call, "UpdateStreamMode", limits::UPDATE_STREAM_MODE_PER_SECOND)?;
     // What is due to be gone does not count.
     lifecycle::settle_all(call).await;
-    lifecycle::update(call, &request.stream, |stream, attributes| {
-        request.apply(call, stream, attributes)?;
-        Ok(Vec::new())
-    })
-    .await?;
+    let plan =
+        |stream: &Stream, attributes: &mut Attributes| request.plan(call, stream, attributes);
+    lifecycle::reshard(call, &request.stream, plan).await?;
     Ok(Bytes::new())
 }
 
 impl Request {
-    fn apply(
+    /// Changes the attributes; gives the steps to shards for warm throughput.
+    fn plan(
         &self,
         call: &Call<'_>,
         stream: &Stream,
         attributes: &mut Attributes,
-    ) -> Result<(), Exception> {
-        if let Some(mibps) = self.warm_mibps {
-            account::check_warm_throughput(call, mibps)?;
-        }
+    ) -> Result<Vec<Vec<Swap>>, Exception> {
+        lifecycle::check_active(call, stream)?;
         if self.mode != attributes.mode {
             self.switch(call, stream, attributes)?;
         }
-        attributes.warm_mibps = self.warm_mibps.or(attributes.warm_mibps);
-        Ok(())
+        match self.warm_mibps {
+            Some(mibps) => warm_throughput::set(call, stream, attributes, mibps),
+            None => Ok(Vec::new()),
+        }
     }
 
     fn switch(
@@ -101,9 +102,16 @@ impl Request {
             }
         }
         attributes.mode = self.mode;
-        if self.mode == Mode::Provisioned {
-            attributes.warm_mibps = None;
-            attributes.write.distribution = Distribution::UserPartitionKey;
+        match self.mode {
+            Mode::OnDemand => {
+                let shards = u32::try_from(stream.open.len()).unwrap_or(u32::MAX);
+                attributes.history = History::beginning(call.now, shards);
+            }
+            Mode::Provisioned => {
+                attributes.history = History::default();
+                attributes.warm_mibps = None;
+                attributes.write.distribution = Distribution::UserPartitionKey;
+            }
         }
         Ok(())
     }

@@ -6,12 +6,11 @@ use bytes::Bytes;
 use super::attributes::{Distribution, Mode};
 use super::context::Call;
 use super::stream_ref::StreamRef;
-use super::{failures, lifecycle, shapes, unconfirmed};
+use super::{lifecycle, shapes, unconfirmed};
 use crate::aws::exception::Exception;
 use crate::aws::input::Input;
 use crate::aws::shape::Structure;
 use crate::limits;
-use kinelog_engine::types::StreamStatus;
 
 /// The input.
 pub(super) static SHAPE: Structure = Structure {
@@ -48,10 +47,7 @@ pub(super) async fn answer(call: &Call<'_>, input: &Input<'_>) -> Result<Bytes, 
     let rate = limits::UPDATE_STREAM_RECORD_DISTRIBUTION_STRATEGY_PER_SECOND;
     request.stream.admit(call, "UpdateStreamRecordDistributionStrategy", rate)?;
     lifecycle::amend(call, &request.stream, |stream, attributes| {
-        if stream.status != StreamStatus::Active {
-            let name = &stream.key.name;
-            return Err(failures::stream_not_active(name, call.account, stream.status));
-        }
+        lifecycle::check_active(call, stream)?;
         if request.distribution == Distribution::Auto && attributes.mode == Mode::Provisioned {
             return Err(unconfirmed::on_demand_only("RecordDistributionStrategy AUTO"));
         }
