@@ -124,6 +124,15 @@ pub const LIST_STREAM_CONSUMERS_PER_SECOND: u64 = 5;
 /// Source: Kinesis Data Streams Developer Guide, Quotas and limits.
 pub const CALLS_PER_SECOND: u64 = 5;
 
+/// Calls in a second for one consumer and shard.
+///
+/// Source: Kinesis Data Streams API Reference, `SubscribeToShard`.
+pub const SUBSCRIBE_TO_SHARD_PER_SECOND: u64 = 1;
+/// Bytes a consumer is sent of a shard in a second.
+///
+/// Source: Kinesis Data Streams Developer Guide, enhanced fan-out.
+pub const PUSH_BYTES_PER_SECOND: u64 = 2 * MIB;
+
 /// Payload of one `PutRecords` call, in bytes of data and partition keys.
 ///
 /// Source: Kinesis Data Streams API Reference, `PutRecords`.
@@ -165,6 +174,51 @@ pub const SHARD_ITERATOR_AGE_MS_MAX: u64 = 300_000;
 ///
 /// Source: Kinesis Data Streams API Reference, `ListShards`, `NextToken`.
 pub const NEXT_TOKEN_AGE_MS_MAX: u64 = 300_000;
+
+/// How long a subscription lasts, in milliseconds.
+///
+/// Source: Kinesis Data Streams API Reference, `SubscribeToShard`.
+pub const SUBSCRIPTION_MS: u64 = 300_000;
+/// How long a subscription cannot be taken over, in milliseconds.
+///
+/// Source: Kinesis Data Streams API Reference, `SubscribeToShard`.
+pub const TAKE_OVER_AFTER_MS: u64 = 5_000;
+/// Longest time between two events of a subscription, in milliseconds.
+///
+/// Reason: the SDK for Java gives up a subscription that is silent for 10 seconds.
+pub const EVENT_IDLE_MS: u64 = 4_900;
+/// What may be taken off that time, by chance, in milliseconds.
+///
+/// Reason: subscriptions that begin together do not stay in step for ever.
+pub const EVENT_IDLE_JITTER_MS: u64 = 500;
+/// How often a subscriber looks for a shard that should have begun, in milliseconds.
+///
+/// Reason: it begins late only where the disk is in trouble.
+pub const PLANNED_SHARD_LOOK_MS: u64 = 10;
+/// Bytes of keys and data in one event, but for one larger record.
+///
+/// Reason: half a second at the rate of a subscription.
+pub const EVENT_BYTES_MAX: usize = 1 << 20;
+/// The same while readers hold more than `EVENTS_HELD_BYTES_MAX`.
+///
+/// Reason: what one client can hold that does not read.
+pub const EVENT_BYTES_CROWDED_MAX: usize = 16 << 10;
+/// Records of one event.
+///
+/// Reason: with the shortest of records an event still is about 1 MiB of JSON.
+pub const EVENT_RECORDS_MAX: usize = 5_000;
+/// Bytes of encoded records held for and by subscribers above which new events are small.
+///
+/// Reason: about a hundred of the largest events; with small ones, thousands of subscribers fit.
+pub const EVENTS_HELD_BYTES_MAX: usize = 128 << 20;
+/// Bytes of encoded records remembered for the subscribers of one shard.
+///
+/// Reason: two seconds of a shard that takes all it can.
+pub const FEED_BYTES_MAX: usize = 4 << 20;
+/// Blocks of encoded records remembered for the subscribers of one shard.
+///
+/// Reason: they are looked through for the one that starts at a place.
+pub const FEED_BLOCKS_MAX: usize = 128;
 
 /// Entries on one page of `DescribeStream` and of `ListStreams`.
 ///
@@ -506,3 +560,13 @@ pub const CLIENT_LANES: usize = 8;
 ///
 /// Reason: more only waits longer.
 pub const CLIENT_PUT_BYTES_MAX: usize = 64 << 20;
+
+/// Consumers with counters of their own; further ones share one set.
+///
+/// Reason: as for streams.
+pub const CONSUMERS_MEASURED_MAX: usize = 1_000;
+
+/// Time a message of an event stream may wait without the client taking all of it.
+///
+/// Reason: no longer than a subscription lasts, so that a client may pause for all of one.
+pub const STALLED_TIME_MAX: Duration = Duration::from_mins(5);

@@ -4,13 +4,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use kinelog_engine::Engine;
 use kinelog_engine::config::Durability;
 use tokio::task::JoinSet;
 
 use crate::aws::Encoding;
 use crate::aws::exception::Exception;
+use crate::aws::output::Output;
 use crate::aws::sigv4::Principal;
 use crate::aws::value::Value;
 use crate::http::{self, Admin, Api, Health, Running, Status};
@@ -184,7 +184,7 @@ impl Api for Kinesis {
         principal: &Principal,
         encoding: Encoding,
         body: Value<'_>,
-    ) -> Result<Bytes, Exception> {
+    ) -> Result<Output, Exception> {
         operation.run(&self.context, principal, encoding, body).await
     }
 
@@ -218,6 +218,7 @@ impl Api for Kinesis {
         let engine = &self.context.engine;
         let mut values = engine.metrics().values();
         values.extend(self.context.refused());
+        values.extend(self.context.fan_out_values());
         Observed {
             labels: vec![
                 ("version", env!("CARGO_PKG_VERSION").to_owned()),

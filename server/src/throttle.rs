@@ -13,7 +13,7 @@ use std::fmt;
 use std::hash::Hash;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kinelog_engine::types::{ShardUid, Timestamp};
 
@@ -258,6 +258,36 @@ impl<K: Hash + Eq, B> Buckets<K, B> {
 /// Who calls what: the operation, and the account and region or the stream that is limited.
 type CallKey = (&'static str, String);
 
+/// What one consumer may still be sent of one shard.
+#[derive(Debug)]
+pub struct PushCredit {
+    /// `None` when nothing is limited.
+    rate: Option<Rate>,
+    bucket: Mutex<Bucket>,
+}
+
+impl PushCredit {
+    /// Milliseconds until records may be sent; as many as make one event, on credit.
+    pub fn wait_ms(&self, now: Timestamp) -> u64 {
+        let Some(rate) = self.rate else { return 0 };
+        let level = self.filled(rate, now).level;
+        if level > 0 { 0 } else { (level.unsigned_abs() / rate.per_ms.unsigned_abs().max(1)) + 1 }
+    }
+
+    /// Debits `bytes` sent; no more are sent until they are earned.
+    pub fn charge(&self, now: Timestamp, bytes: usize) {
+        if let Some(rate) = self.rate {
+            self.filled(rate, now).take(bytes as u64);
+        }
+    }
+
+    fn filled(&self, rate: Rate, now: Timestamp) -> MutexGuard<'_, Bucket> {
+        let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
+        bucket.refill(rate, now);
+        bucket
+    }
+}
+
 /// All buckets of the server.
 #[derive(Debug)]
 pub struct Throttle {
@@ -265,6 +295,7 @@ pub struct Throttle {
     rates: ShardRates,
     shards: Vec<Mutex<Buckets<ShardUid, ShardBuckets>>>,
     calls: Mutex<Buckets<CallKey, (Bucket, Rate)>>,
+    pushes: Mutex<Buckets<String, Arc<PushCredit>>>,
     refused_records: AtomicU64,
     refused_reads: AtomicU64,
     refused_calls: AtomicU64,
@@ -278,6 +309,7 @@ impl Throttle {
             rates: ShardRates::new(limits.thousandths.unwrap_or(1000)),
             shards: (0..STRIPES).map(|_| Mutex::default()).collect(),
             calls: Mutex::default(),
+            pushes: Mutex::default(),
             refused_records: AtomicU64::new(0),
             refused_reads: AtomicU64::new(0),
             refused_calls: AtomicU64::new(0),
@@ -381,6 +413,25 @@ impl Throttle {
             bucket.take(1);
         }
         counted(admitted, &self.refused_calls)
+    }
+
+    /// The credit of `scope`, a consumer and a shard: the same one for as long as it is used or not
+    /// yet full again.
+    pub fn push_credit(&self, scope: String, now: Timestamp) -> Arc<PushCredit> {
+        let per_second = limits::PUSH_BYTES_PER_SECOND;
+        let new = |thousandths| Rate::new(per_second, per_second, 1, thousandths);
+        let rate = self.limits.thousandths.map(new);
+        let mut pushes = self.pushes.lock().unwrap_or_else(PoisonError::into_inner);
+        let full = || {
+            let bucket =
+                rate.map_or(Bucket { level: 0, filled_at: now }, |it| Bucket::full(it, now));
+            Arc::new(PushCredit { rate, bucket: Mutex::new(bucket) })
+        };
+        let is_full = |credit: &mut Arc<PushCredit>| {
+            let is_full = |rate| credit.filled(rate, now).is_full(rate);
+            Arc::strong_count(credit) == 1 && credit.rate.is_none_or(is_full)
+        };
+        Arc::clone(pushes.of(scope, full, is_full))
     }
 
     fn with_shard<T>(

@@ -106,6 +106,14 @@ impl Writer {
         }
     }
 
+    /// Leaves out one value, which the caller puts there when this is finished: at which place.
+    pub fn leave_out(&mut self) -> usize {
+        if self.encoding == Encoding::Json {
+            self.separate();
+        }
+        self.bytes.len()
+    }
+
     /// Whole number.
     pub fn integer(&mut self, value: i64) {
         match self.encoding {

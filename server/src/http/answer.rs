@@ -6,9 +6,9 @@ use hyper::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderN
 use hyper::{Response, StatusCode};
 
 use super::body::ResponseBody;
-use super::media;
-use crate::aws::Encoding;
+use super::event_body::EventBody;
 use crate::aws::exception::Exception;
+use crate::aws::{Encoding, event_stream};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const EXTENDED_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
@@ -17,46 +17,60 @@ const EXTENDED_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
 const EXTENDED_ID_WORDS: usize = 9;
 
 /// One answer before it gets its headers.
-#[derive(Debug)]
 pub(super) struct Answer {
     status: StatusCode,
     content_type: Option<&'static str>,
-    body: Bytes,
+    body: Content,
+}
+
+enum Content {
+    Whole(Bytes),
+    Events(Box<EventBody>),
 }
 
 impl Answer {
     /// Success of an operation.
     pub(super) fn success(encoding: Encoding, body: Bytes) -> Self {
-        Self { status: StatusCode::OK, content_type: Some(media::name(encoding)), body }
+        Self::whole(StatusCode::OK, Some(encoding.media_type()), body)
+    }
+
+    /// Success of an operation that answers with an event stream.
+    pub(super) fn events(body: EventBody) -> Self {
+        let content_type = Some(event_stream::MEDIA_TYPE);
+        Self { status: StatusCode::OK, content_type, body: Content::Events(Box::new(body)) }
+    }
+
+    fn whole(status: StatusCode, content_type: Option<&'static str>, body: Bytes) -> Self {
+        Self { status, content_type, body: Content::Whole(body) }
     }
 
     /// An exception in the encoding of the request.
     pub(super) fn exception(encoding: Encoding, exception: &Exception) -> Self {
-        Self {
-            status: exception.kind.status(),
-            content_type: Some(media::name(encoding)),
-            body: exception.body(encoding),
-        }
+        let body = exception.body(encoding);
+        Self::whole(exception.kind.status(), Some(encoding.media_type()), body)
     }
 
     /// An exception in XML, for requests without a usable encoding.
     pub(super) fn xml(status: StatusCode, exception: &Exception) -> Self {
-        Self { status, content_type: None, body: exception.xml_body() }
+        Self::whole(status, None, exception.xml_body())
     }
 
     /// An exception in the wrapper of `application/json`.
     pub(super) fn wrapped(status: StatusCode, exception: &Exception) -> Self {
-        Self { status, content_type: Some("application/json"), body: exception.wrapped_body() }
+        Self::whole(status, Some("application/json"), exception.wrapped_body())
     }
 
     /// No content.
-    pub(super) const fn empty(status: StatusCode) -> Self {
-        Self { status, content_type: None, body: Bytes::new() }
+    pub(super) fn empty(status: StatusCode) -> Self {
+        Self::whole(status, None, Bytes::new())
     }
 
     /// As a response.
     pub(super) fn into_response(self) -> Response<ResponseBody> {
-        let mut response = Response::new(ResponseBody::whole(self.body));
+        let mut response = Response::new(match self.body {
+            Content::Whole(body) => ResponseBody::whole(body),
+            Content::Events(body) => ResponseBody::events(body),
+        });
         *response.status_mut() = self.status;
         if let Some(content_type) = self.content_type {
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -83,7 +97,7 @@ pub(super) fn too_large() -> Response<ResponseBody> {
 pub(super) fn tls_only() -> Response<ResponseBody> {
     let body = Bytes::from_static(b"this port takes TLS only: use https://\n");
     let (status, content_type) = (StatusCode::BAD_REQUEST, Some("text/plain"));
-    let mut response = Answer { status, content_type, body }.into_response();
+    let mut response = Answer::whole(status, content_type, body).into_response();
     close(&mut response);
     response
 }

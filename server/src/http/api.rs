@@ -2,11 +2,11 @@
 
 use std::future::Future;
 
-use bytes::Bytes;
 use serde::Serialize;
 
 use crate::aws::Encoding;
 use crate::aws::exception::Exception;
+use crate::aws::output::Output;
 use crate::aws::sigv4::Principal;
 use crate::aws::value::Value;
 use crate::metrics::Observed;
@@ -22,15 +22,14 @@ pub trait Api: Send + Sync + 'static {
     /// Its name, for metrics and logs.
     fn name(&self, operation: Self::Operation) -> &'static str;
 
-    /// Does it; `body` is a map. The answer is a whole body in the same encoding, empty where the
-    /// operation has no output. The future stays on its thread.
+    /// Does it; `body` is a map. The future stays on its thread, and so do the events it may give.
     fn run<'a>(
         &'a self,
         operation: Self::Operation,
         principal: &'a Principal,
         encoding: Encoding,
         body: Value<'a>,
-    ) -> impl Future<Output = Result<Bytes, Exception>> + 'a;
+    ) -> impl Future<Output = Result<Output, Exception>> + 'a;
 
     /// Seconds since the epoch.
     fn now_seconds(&self) -> u64;

@@ -1,14 +1,16 @@
-//! Answer bodies: nothing, one piece, or a rope of pieces that is written without joining it.
+//! Answer bodies: nothing, one piece, a rope of pieces that is written without joining it, or an
+//! event stream.
 
 use std::any::Any;
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::io::IoSlice;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
 use hyper::body::{Body, Frame, SizeHint};
+
+use super::event_body::EventBody;
 
 /// Bytes in pieces; writes are vectored. No piece is empty.
 #[derive(Debug, Default)]
@@ -31,6 +33,13 @@ impl Rope {
         } else {
             self.rest.push_back(piece);
         }
+    }
+}
+
+impl Rope {
+    /// An empty one that keeps `value` until it is written or given up.
+    pub(super) fn holding(value: impl Any) -> Self {
+        Self { _held: Some(Box::new(value)), ..Self::default() }
     }
 }
 
@@ -81,7 +90,14 @@ enum Content {
     Whole(Option<Rope>),
     /// Empty, but announced as a body of unknown length.
     EmptyOfUnknownLength,
+    /// Made while it is sent.
+    Events(Box<EventBody>),
 }
+
+/// The answer cannot be sent to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the answer is broken off")]
+pub struct BrokenOff;
 
 impl ResponseBody {
     /// A body of known length; no bytes make an empty body with `Content-Length: 0`.
@@ -95,6 +111,16 @@ impl ResponseBody {
         Self { content: Content::EmptyOfUnknownLength, held: None }
     }
 
+    /// A body that is made while it is sent.
+    pub(super) fn events(events: Box<EventBody>) -> Self {
+        Self { content: Content::Events(events), held: None }
+    }
+
+    /// True when it is made while it is sent, and so takes as long as that takes.
+    pub fn is_events(&self) -> bool {
+        matches!(self.content, Content::Events(_))
+    }
+
     /// Keeps `value` until the last byte is with the system, or the answer is given up.
     #[must_use]
     pub fn holding(mut self, value: impl Any) -> Self {
@@ -102,26 +128,30 @@ impl ResponseBody {
         self
     }
 
-    /// Bytes still to be handed out.
+    /// Bytes still to be handed out, as far as they are there already.
     pub fn remaining(&self) -> usize {
         match &self.content {
             Content::Whole(rope) => rope.as_ref().map_or(0, Buf::remaining),
-            Content::EmptyOfUnknownLength => 0,
+            Content::EmptyOfUnknownLength | Content::Events(_) => 0,
         }
     }
 }
 
 impl Body for ResponseBody {
     type Data = Rope;
-    type Error = Infallible;
+    type Error = BrokenOff;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Rope>, Infallible>>> {
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Rope>, BrokenOff>>> {
         let rope = match &mut self.content {
             Content::Whole(rope) => rope.take(),
             Content::EmptyOfUnknownLength => None,
+            Content::Events(events) => {
+                let message = events.poll_next(context);
+                return message.map(|message| message.map(|rope| rope.map(Frame::data)));
+            }
         };
         Poll::Ready(rope.map(|rope| Ok(Frame::data(Rope { _held: self.held.take(), ..rope }))))
     }
@@ -135,7 +165,7 @@ impl Body for ResponseBody {
             Content::Whole(rope) => {
                 SizeHint::with_exact(rope.as_ref().map_or(0, |rope| rope.remaining as u64))
             }
-            Content::EmptyOfUnknownLength => SizeHint::new(),
+            Content::EmptyOfUnknownLength | Content::Events(_) => SizeHint::new(),
         }
     }
 }

@@ -27,6 +27,8 @@ pub struct Bounds {
     pub idle_time_max: Duration,
     /// Time of an answer of which the client reads nothing.
     pub unread_time_max: Duration,
+    /// Time of a message of an event stream of which the client takes nothing.
+    pub stalled_time_max: Duration,
     /// Connections in all.
     pub connections_max: usize,
 }
@@ -44,6 +46,7 @@ impl Default for Bounds {
             body_bytes_per_second_min: limits::BODY_BYTES_PER_SECOND_MIN,
             idle_time_max: limits::IDLE_TIME_MAX,
             unread_time_max: limits::UNREAD_TIME_MAX,
+            stalled_time_max: limits::STALLED_TIME_MAX,
             connections_max: limits::CONNECTIONS_MAX,
         }
     }
@@ -52,6 +55,7 @@ impl Default for Bounds {
 impl Bounds {
     /// The shortest of the times a connection is watched for.
     pub(crate) fn shortest_watch(&self) -> Duration {
-        self.head_time_max.min(self.idle_time_max).min(self.unread_time_max)
+        let times = [self.head_time_max, self.idle_time_max, self.unread_time_max];
+        times.into_iter().fold(self.stalled_time_max, Duration::min)
     }
 }

@@ -135,5 +135,6 @@ async fn answer<A: Api>(
     if chunked {
         answer::close(&mut response); // Nothing after a chunked body is taken for a request.
     }
-    Ok(response.map(|body| body.holding(in_flight.answered())))
+    let in_flight = in_flight.answered(response.body().is_events());
+    Ok(response.map(|body| body.holding(in_flight)))
 }

@@ -38,14 +38,6 @@ impl Media {
     }
 }
 
-/// The media type of an encoding.
-pub(super) const fn name(encoding: Encoding) -> &'static str {
-    match encoding {
-        Encoding::Json => "application/x-amz-json-1.1",
-        Encoding::Cbor => "application/x-amz-cbor-1.1",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

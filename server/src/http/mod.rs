@@ -14,6 +14,7 @@ mod body;
 mod bounds;
 mod connection;
 mod cors;
+mod event_body;
 mod head_screen;
 mod listener;
 mod media;
@@ -28,6 +29,6 @@ mod tests;
 
 pub use admin::Admin;
 pub use api::{Api, Health, Status};
-pub use body::{ResponseBody, Rope};
+pub use body::{BrokenOff, ResponseBody, Rope};
 pub use bounds::Bounds;
 pub use worker::{Running, Settings, start};

@@ -3,12 +3,14 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::task::Poll;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_ENCODING, HeaderValue, ORIGIN};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::answer::{self, Answer};
@@ -16,11 +18,13 @@ use super::api::Api;
 use super::body::ResponseBody;
 use super::bounds::Bounds;
 use super::cors;
+use super::event_body::EventBody;
 use super::media::Media;
 use super::request_body::{self, Budget, Refusal};
 use super::worker::Settings;
 use crate::aws::Encoding;
 use crate::aws::exception::{Exception, Kind};
+use crate::aws::output::{Events, Output};
 use crate::aws::sigv4::{self, Principal};
 use crate::aws::value::Value;
 use crate::aws::{cbor, json};
@@ -35,6 +39,8 @@ pub(super) struct Front<A> {
     pub(super) tls: Option<Tls>,
     budget: Arc<Budget>,
     clock_skew_seconds: u64,
+    /// Turns true when the server stops.
+    stop: watch::Receiver<bool>,
 }
 
 impl<A: Api> Front<A> {
@@ -43,11 +49,19 @@ impl<A: Api> Front<A> {
         metrics: Arc<Metrics>,
         budget: Arc<Budget>,
         settings: &Settings,
+        stop: watch::Receiver<bool>,
     ) -> Self {
         let bounds = settings.bounds.clone();
         let clock_skew_seconds = settings.clock_skew_seconds;
         let tls = settings.tls.clone();
-        Self { api, metrics, bounds, tls, budget, clock_skew_seconds }
+        Self { api, metrics, bounds, tls, budget, clock_skew_seconds, stop }
+    }
+}
+
+impl<A> Front<A> {
+    fn event_body(&self, events: Events) -> EventBody {
+        let patience_max = self.bounds.stalled_time_max;
+        EventBody::new(events, self.stop.clone(), patience_max, &self.metrics)
     }
 }
 
@@ -137,7 +151,8 @@ async fn dispatch<A: Api>(
         Ok((operation, principal, encoding, body)) => {
             let result = run(front, operation, &principal, encoding, body).await;
             match result {
-                Ok(body) => Answer::success(encoding, body),
+                Ok(Output::Whole(body)) => Answer::success(encoding, body),
+                Ok(Output::Events(events)) => Answer::events(front.event_body(events)),
                 Err(exception) => Answer::exception(encoding, &exception),
             }
         }
@@ -229,20 +244,23 @@ async fn run<A: Api>(
     principal: &Principal,
     encoding: Encoding,
     body: Value<'_>,
-) -> Result<Bytes, Exception> {
+) -> Result<Output, Exception> {
     let mut work = Box::pin(front.api.run(operation, principal, encoding, body));
-    let caught = std::future::poll_fn(|context| {
-        let poll = std::panic::catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)));
-        match poll {
-            Ok(poll) => poll.map(Ok),
-            Err(_) => std::task::Poll::Ready(Err(())),
-        }
+    let answer = std::future::poll_fn(|context| {
+        let poll = guarded(&front.metrics, || work.as_mut().poll(context));
+        poll.unwrap_or_else(|| Poll::Ready(Err(Exception::bare(Kind::InternalFailure))))
     });
-    caught.await.unwrap_or_else(|()| {
-        front.metrics.panics.inc();
-        tracing::error!(operation = front.api.name(operation), "a request ended by a panic");
-        Err(Exception::bare(Kind::InternalFailure))
-    })
+    answer.await
+}
+
+/// Runs a part of the work for one request; `None` when it panics.
+pub(super) fn guarded<T>(metrics: &Metrics, work: impl FnOnce() -> T) -> Option<T> {
+    let result = std::panic::catch_unwind(AssertUnwindSafe(work)).ok();
+    if result.is_none() {
+        metrics.panics.inc();
+        tracing::error!("a request ended by a panic");
+    }
+    result
 }
 
 /// The answer when nothing tells which operation is meant.

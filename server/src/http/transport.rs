@@ -26,6 +26,8 @@ pub(super) struct Activity {
     requests: Cell<u64>,
     in_flight: Cell<usize>,
     unread_answers: Cell<usize>,
+    /// Those of them that are event streams, which a client may let wait for longer.
+    event_streams: Cell<usize>,
 }
 
 /// Why a connection is closed by its watch.
@@ -51,6 +53,7 @@ impl Activity {
             requests: Cell::new(0),
             in_flight: Cell::new(0),
             unread_answers: Cell::new(0),
+            event_streams: Cell::new(0),
         })
     }
 
@@ -59,7 +62,7 @@ impl Activity {
         let number = self.requests.replace(self.requests.get() + 1);
         self.in_flight.set(self.in_flight.get() + 1);
         let refused = self.screen.borrow().refused() == Some(number);
-        (InFlight { activity: Rc::clone(self), answered: false }, refused)
+        (InFlight { activity: Rc::clone(self), answered: false, is_events: false }, refused)
     }
 
     /// True when neither a request nor an answer is on its way.
@@ -75,9 +78,12 @@ impl Activity {
     /// What is overdue at `now`, else when something may be.
     pub(super) fn overdue(&self, now: Instant, bounds: &Bounds) -> Result<Instant, Overdue> {
         let unread = self.blocked.get() || self.unread_answers.get() > 0;
+        let has_events = self.event_streams.get() > 0;
+        let unread_time_max =
+            if has_events { bounds.stalled_time_max } else { bounds.unread_time_max };
         let waits = [
             (Overdue::Head, self.head_since.get(), bounds.head_time_max),
-            (Overdue::Unread, unread.then_some(self.taken_at.get()), bounds.unread_time_max),
+            (Overdue::Unread, unread.then_some(self.taken_at.get()), unread_time_max),
             (Overdue::Idle, self.is_idle().then_some(self.idle_since.get()), bounds.idle_time_max),
         ];
         let mut next = now + bounds.shortest_watch();
@@ -111,16 +117,19 @@ impl Activity {
 pub(super) struct InFlight {
     activity: Rc<Activity>,
     answered: bool,
+    is_events: bool,
 }
 
 impl InFlight {
-    /// From here on it is the client's turn to read.
-    pub(super) fn answered(mut self) -> Self {
+    /// From here on it is the client's turn to read, an event stream or a whole answer.
+    pub(super) fn answered(mut self, is_events: bool) -> Self {
         if self.activity.unread_answers.get() == 0 {
             self.activity.taken_at.set(Instant::now());
         }
         self.activity.unread_answers.set(self.activity.unread_answers.get() + 1);
-        self.answered = true;
+        let event_streams = &self.activity.event_streams;
+        event_streams.set(event_streams.get() + usize::from(is_events));
+        (self.answered, self.is_events) = (true, is_events);
         self
     }
 }
@@ -132,6 +141,7 @@ impl Drop for InFlight {
         if self.answered {
             activity.unread_answers.set(activity.unread_answers.get() - 1);
         }
+        activity.event_streams.set(activity.event_streams.get() - usize::from(self.is_events));
         activity.restart_idle_time();
     }
 }

@@ -90,7 +90,7 @@ pub fn start<A: Api>(
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let worker =
             std::thread::Builder::new().name(format!("http-{number}")).spawn(move || {
-                let front = Rc::new(Front::new(api, metrics, budget, &settings));
+                let front = Rc::new(Front::new(api, metrics, budget, &settings, stop.clone()));
                 LocalSet::new()
                     .block_on(&runtime, work(listener, front, stop, settings.stop_grace));
             })?;

@@ -114,6 +114,12 @@ impl WriteSettings {
     }
 }
 
+/// The names of the stream's consumers, without reading the rest of its document.
+pub(super) fn consumer_names(stream: &Stream) -> Vec<String> {
+    let consumers = stream.attributes.get("consumers").and_then(|it| it.as_object());
+    consumers.map(|consumers| consumers.keys().cloned().collect()).unwrap_or_default()
+}
+
 /// Whether metrics of its shards are switched on, without reading the rest of its document.
 pub(super) fn has_shard_level_metrics(stream: &Stream) -> bool {
     let metrics = stream.attributes.get("shard_level_metrics");

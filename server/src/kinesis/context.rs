@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use kinelog_engine::Engine;
 use kinelog_engine::types::{StreamId, StreamKey, Timestamp};
 
+use super::feed::Feeds;
 use super::on_demand::{Loads, Policy as OnDemandPolicy};
+use super::subscriptions::Subscriptions;
 use super::unconfirmed;
 use crate::aws::Encoding;
 use crate::aws::exception::Exception;
@@ -85,6 +87,8 @@ struct Shared {
     throttle: Throttle,
     traffic: Traffic,
     loads: Loads,
+    feeds: Feeds,
+    subscriptions: Subscriptions,
     seal_key: SealKey,
     changes: tokio::sync::Mutex<()>,
     spread: [AtomicUsize; SPREADS],
@@ -97,6 +101,8 @@ impl Context {
             throttle: Throttle::new(settings.limits),
             traffic: Traffic::default(),
             loads: Loads::default(),
+            feeds: Feeds::default(),
+            subscriptions: Subscriptions::default(),
             seal_key: SealKey::new(engine.store_id()),
             settings,
             changes: tokio::sync::Mutex::default(),
@@ -115,9 +121,24 @@ impl Context {
         self.shared.throttle.refused()
     }
 
+    /// What the feeds of subscribers hold and did.
+    pub fn fan_out_values(&self) -> [(&'static str, u64); 3] {
+        self.shared.feeds.values()
+    }
+
     /// What goes in and out of each stream.
     pub fn traffic(&self) -> &Traffic {
         &self.shared.traffic
+    }
+
+    /// Records as subscribers share them.
+    pub(super) fn feeds(&self) -> &Feeds {
+        &self.shared.feeds
+    }
+
+    /// Who subscribes to what.
+    pub(super) fn subscriptions(&self) -> &Subscriptions {
+        &self.shared.subscriptions
     }
 
     /// The buckets.

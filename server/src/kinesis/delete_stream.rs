@@ -69,6 +69,7 @@ async fn run(call: &Call<'_>, request: &Request) -> Result<(), Exception> {
         Ok(vec![StreamChange::Status(StreamStatus::Deleting)])
     };
     let deleting = lifecycle::amend(call, &request.stream, begin).await?;
+    call.context.subscriptions().end_stream(deleting.id, &request.stream.not_found());
     lifecycle::schedule(call.context, &deleting);
     Ok(())
 }

@@ -43,6 +43,8 @@ async fn run(call: &Call<'_>, request: &ConsumerRef) -> Result<(), Exception> {
         }
         Ok(Vec::new())
     };
-    lifecycle::amend(call, &request.stream, deregister).await?;
+    let stream = lifecycle::amend(call, &request.stream, deregister).await?;
+    let reason = request.not_found();
+    call.context.subscriptions().end_consumer(stream.id, &request.name, &reason);
     Ok(())
 }

@@ -144,6 +144,38 @@ pub(super) fn shard_does_not_exist(shard: ShardId, stream: &str, account: &str) 
     )
 }
 
+/// The consumer may not subscribe yet, or any more.
+pub(super) fn consumer_not_active(
+    consumer: &str,
+    created_seconds: u64,
+    stream: &str,
+    account: &str,
+) -> Exception {
+    Exception::new(
+        Kind::ResourceInUse,
+        format!(
+            "Consumer {consumer} with creation timestamp {created_seconds} under stream: {stream} , \
+             account {account} is not in ACTIVE status."
+        ),
+    )
+}
+
+/// The consumer reads the shard already, or another call has taken it over.
+pub(super) fn subscription_held(
+    account: &str,
+    stream: &str,
+    shard: ShardId,
+    consumer: &str,
+) -> Exception {
+    Exception::new(
+        Kind::ResourceInUse,
+        format!(
+            "Another active subscription exists for this consumer: \
+             {account}:{stream}:{shard}:{consumer}"
+        ),
+    )
+}
+
 /// `ValidationException` with its violated constraints; up to `VIOLATIONS_MAX` are told and counted.
 pub(super) fn validation(violations: &[String]) -> Exception {
     let told = &violations[..violations.len().min(VIOLATIONS_MAX)];

@@ -4,18 +4,15 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
-use kinelog_engine::types::{
-    Ordinal, ReadLimit, ReadResult, SequenceNumber, Shard, StoredRecord, Stream, Timestamp,
-};
+use kinelog_engine::types::{Ordinal, ReadLimit, ReadResult, Shard, Stream, Timestamp};
 
 use super::context::Call;
 use super::shard_id::ShardId;
 use super::stream_ref::StreamRef;
-use super::{attributes, failures, lifecycle, reshard, shapes, shards, unconfirmed};
+use super::{attributes, failures, lifecycle, records, reshard, shapes, shards, unconfirmed};
 use crate::aws::exception::{Exception, Kind};
 use crate::aws::input::Input;
 use crate::aws::shape::Structure;
-use crate::aws::writer::Writer;
 use crate::limits;
 use crate::metrics::cloudwatch::{ShardMetric, StreamMetric};
 use crate::shard_iterator::{ShardIterator, ShardIteratorError};
@@ -150,7 +147,7 @@ async fn run<'a>(
         call.context.engine.read(&stream, shard, position, limit).await
     };
     let result = read.map_err(|error| failures::of_read(&error, shard, name, call.account))?;
-    let bytes = result.records.iter().map(payload_bytes).sum();
+    let bytes = result.records.iter().map(records::payload_bytes).sum();
     count_read(call, &stream, shard, &result, bytes);
     throttle.charge_read(shard.uid, call.context.engine.now(), bytes);
     let next = (!result.at_end).then(|| ShardIterator {
@@ -202,22 +199,13 @@ fn count_read(call: &Call<'_>, stream: &Stream, shard: &Shard, result: &ReadResu
     }
 }
 
-fn payload_bytes(record: &StoredRecord) -> usize {
-    record.data.len() + record.partition_key.as_ref().map_or(0, Bytes::len)
-}
-
 impl Response<'_> {
     fn write(&self, call: &Call<'_>) -> Bytes {
         let records = &self.result.records;
-        let payload: usize = records.iter().map(payload_bytes).sum();
-        let mut writer = call.writer(1024 + payload.div_ceil(3) * 4 + 224 * records.len());
+        let mut writer = call.writer(1024 + records::encoded_bytes(records));
         writer.begin_map();
         writer.key("Records");
-        writer.begin_list();
-        for record in records {
-            write_record(&mut writer, self.shard, record);
-        }
-        writer.end_list();
+        records::write_list(&mut writer, self.shard, records);
         match &self.next {
             Some(next) => {
                 writer.key("NextShardIterator");
@@ -230,31 +218,6 @@ impl Response<'_> {
         writer.end_map();
         writer.finish()
     }
-}
-
-fn write_record(writer: &mut Writer, shard: &Shard, record: &StoredRecord) {
-    let number = SequenceNumber::of_record(
-        shard.created_seconds,
-        shard.index,
-        record.ordinal,
-        record.arrival,
-    );
-    writer.begin_map();
-    writer.key("SequenceNumber");
-    writer.display(&number);
-    writer.key("ApproximateArrivalTimestamp");
-    writer.timestamp(record.arrival.0);
-    writer.key("Data");
-    writer.blob(&record.data);
-    if let Some(key) = &record.partition_key {
-        writer.key("PartitionKey");
-        writer.text(&String::from_utf8_lossy(key));
-    }
-    if record.encrypted {
-        writer.key("EncryptionType");
-        writer.text("KMS");
-    }
-    writer.end_map();
 }
 
 #[cfg(test)]

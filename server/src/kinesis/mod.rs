@@ -26,6 +26,7 @@ mod disable_enhanced_monitoring;
 mod enable_enhanced_monitoring;
 mod encryption;
 mod failures;
+mod feed;
 mod get_records;
 mod get_shard_iterator;
 mod increase_stream_retention_period;
@@ -39,9 +40,11 @@ mod merge_shards;
 mod monitoring;
 mod on_demand;
 mod page_token;
+mod position;
 mod put;
 mod put_record;
 mod put_records;
+mod records;
 mod register_stream_consumer;
 mod remove_tags_from_stream;
 mod reshard;
@@ -57,6 +60,9 @@ mod split_shard;
 mod start_stream_encryption;
 mod stop_stream_encryption;
 mod stream_ref;
+mod subscribe_to_shard;
+mod subscription;
+mod subscriptions;
 mod tag_resource;
 mod tags;
 #[cfg(test)]
@@ -71,11 +77,10 @@ mod update_stream_record_distribution_strategy;
 mod update_stream_warm_throughput;
 mod warm_throughput;
 
-use bytes::Bytes;
-
 use crate::aws::Encoding;
 use crate::aws::exception::Exception;
 use crate::aws::input;
+use crate::aws::output::Output;
 use crate::aws::shape::Structure;
 use crate::aws::sigv4::Principal;
 use crate::aws::value::Value;
@@ -112,8 +117,8 @@ macro_rules! operations {
                 self,
                 call: &Call<'_>,
                 input: &input::Input<'_>,
-            ) -> Result<Bytes, Exception> {
-                match self { $(Self::$name => $module::answer(call, input).await,)* }
+            ) -> Result<Output, Exception> {
+                match self { $(Self::$name => $module::answer(call, input).await.map(Output::from),)* }
             }
         }
     };
@@ -144,18 +149,19 @@ operations! {
     PutRecord in put_record,
     PutRecords in put_records,
     RegisterStreamConsumer in register_stream_consumer,
+    RemoveTagsFromStream in remove_tags_from_stream,
+    SplitShard in split_shard,
+    StartStreamEncryption in start_stream_encryption,
+    StopStreamEncryption in stop_stream_encryption,
+    SubscribeToShard in subscribe_to_shard,
+    TagResource in tag_resource,
+    UntagResource in untag_resource,
     UpdateAccountSettings in update_account_settings,
     UpdateMaxRecordSize in update_max_record_size,
     UpdateShardCount in update_shard_count,
     UpdateStreamMode in update_stream_mode,
     UpdateStreamRecordDistributionStrategy in update_stream_record_distribution_strategy,
     UpdateStreamWarmThroughput in update_stream_warm_throughput,
-    RemoveTagsFromStream in remove_tags_from_stream,
-    StartStreamEncryption in start_stream_encryption,
-    StopStreamEncryption in stop_stream_encryption,
-    TagResource in tag_resource,
-    UntagResource in untag_resource,
-    SplitShard in split_shard,
 }
 
 impl Operation {
@@ -165,8 +171,7 @@ impl Operation {
         Self::ALL.iter().copied().find(|operation| operation.name() == name)
     }
 
-    /// Does it. The body is a parsed map; the answer is a whole body in the same encoding, empty
-    /// where the operation has no output.
+    /// Does it. The body is a parsed map.
     ///
     /// # Errors
     ///
@@ -177,7 +182,7 @@ impl Operation {
         principal: &Principal,
         encoding: Encoding,
         body: Value<'_>,
-    ) -> Result<Bytes, Exception> {
+    ) -> Result<Output, Exception> {
         let input = input::read(body, self.shape(), encoding)?;
         self.answer(&Call::new(context, principal, encoding), &input).await
     }

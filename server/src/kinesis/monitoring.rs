@@ -127,5 +127,6 @@ fn measure(stream: &Stream) -> Measured {
         name: stream.key.name.clone(),
         shard_metrics,
         shards,
+        consumers: attributes::consumer_names(stream),
     }
 }

@@ -85,6 +85,8 @@ pub(super) const STREAM_ARN: Member = optional("StreamARN", ARN);
 pub(super) const STREAM_ARN_REQUIRED: Member = required("StreamARN", ARN);
 /// `ConsumerName` where an ARN can stand in for it.
 pub(super) const CONSUMER_NAME: Member = optional("ConsumerName", NAME);
+/// `ConsumerARN` where nothing can stand in for it.
+pub(super) const CONSUMER_ARN_REQUIRED: Member = required("ConsumerARN", CONSUMER);
 /// `ConsumerARN` where stream and name can stand in for it.
 pub(super) const CONSUMER_ARN: Member = optional("ConsumerARN", CONSUMER);
 /// `ResourceARN`.

@@ -16,6 +16,7 @@ mod resharding;
 mod retaining;
 mod shard_count;
 mod states;
+mod subscribing;
 mod tagging;
 mod writing;
 
@@ -33,6 +34,7 @@ use super::context::{Context, Settings};
 use super::{Operation, resume_transitions};
 use crate::aws::Encoding;
 use crate::aws::exception::{Exception, Kind};
+use crate::aws::output::Output;
 use crate::aws::sigv4::{self, Principal};
 use crate::aws::value::Value;
 use crate::throttle::Limits;
@@ -82,6 +84,20 @@ impl World {
         self.clock.advance_ms(TRANSITION_MS);
     }
 
+    /// The same store, whose streams and consumers change their states at once.
+    fn in_no_time(mut self) -> Self {
+        let settings = Settings { transition_ms: 0, ..self.context.settings().clone() };
+        self.context = Context::new(self.context.engine.clone(), settings);
+        self
+    }
+
+    /// The same store under other limits.
+    fn with_limits(mut self, limits: Limits) -> Self {
+        let settings = Settings { limits, ..self.context.settings().clone() };
+        self.context = Context::new(self.context.engine.clone(), settings);
+        self
+    }
+
     /// Closes the store and opens it again.
     async fn restart(&mut self) {
         let limits = self.context.settings().limits;
@@ -103,6 +119,7 @@ impl World {
         let body = body.to_string();
         let value = crate::aws::json::parse(body.as_bytes()).unwrap();
         let answer = operation.run(&self.context, principal, Encoding::Json, value).await?;
+        let answer = whole(answer);
         if answer.is_empty() {
             return Ok(Json::Null);
         }
@@ -111,7 +128,7 @@ impl World {
 
     /// Runs with a CBOR body as parsed, so that large data is not spelled out in between.
     async fn run_cbor(&self, operation: Operation, body: Value<'_>) -> Result<Bytes, Exception> {
-        operation.run(&self.context, &self.principal, Encoding::Cbor, body).await
+        operation.run(&self.context, &self.principal, Encoding::Cbor, body).await.map(whole)
     }
 
     /// Puts records of so many bytes each in one call, all with the key `k`.
@@ -195,6 +212,14 @@ impl World {
     async fn next_second(&self) {
         self.clock.set(Timestamp((self.context.engine.now().seconds() + 1) * 1000));
         self.run(Operation::DescribeStreamSummary, json!({"StreamName": "s"})).await.unwrap();
+    }
+}
+
+/// The body of an answer that has one.
+fn whole(output: Output) -> Bytes {
+    match output {
+        Output::Whole(body) => body,
+        Output::Events(_) => panic!("an event stream"),
     }
 }
 

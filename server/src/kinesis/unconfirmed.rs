@@ -3,6 +3,7 @@
 
 use kinelog_engine::types::{StreamStatus, Timestamp};
 
+use super::shard_id::ShardId;
 use crate::aws::exception::{Exception, Kind};
 
 /// Neither `StreamName` nor `StreamARN`.
@@ -278,6 +279,22 @@ pub(super) fn too_many_consumers_creating(stream: &str, account: &str, limit: us
         format!(
             "Stream {stream} under account {account} cannot have more than {limit} consumers in \
              state CREATING."
+        ),
+    )
+}
+
+/// Too many calls of a consumer for a shard.
+pub(super) fn subscription_rate(
+    consumer: &str,
+    shard: ShardId,
+    stream: &str,
+    account: &str,
+) -> Exception {
+    Exception::new(
+        Kind::LimitExceeded,
+        format!(
+            "Rate exceeded for consumer {consumer} and shard {shard} in stream {stream} under \
+             account {account}."
         ),
     )
 }

@@ -24,7 +24,8 @@ pub trait Metric: Copy + PartialEq + 'static {
 
     /// False for what only grows.
     fn is_gauge(self) -> bool {
-        self.name().ends_with("IteratorAgeMilliseconds")
+        let gauges = ["IteratorAgeMilliseconds", "MillisBehindLatest", "Open"];
+        gauges.iter().any(|name| self.name().ends_with(name))
     }
 }
 
@@ -98,6 +99,20 @@ metrics! {
         "Records refused for the limits of the shard.";
 }
 
+metrics! {
+    /// Metrics of a consumer. CloudWatch has no number of open subscriptions.
+    ConsumerMetric, "aws_kinesis_":
+    Open = "SubscribeToShard.Open", "Subscriptions open now.";
+    Success = "SubscribeToShard.Success", "Subscriptions that began.";
+    RateExceeded = "SubscribeToShard.RateExceeded",
+        "Subscriptions refused for the rate of calls, or for one that had just begun.";
+    EventBytes = "SubscribeToShardEvent.Bytes", "Bytes of data and partition keys sent.";
+    EventRecords = "SubscribeToShardEvent.Records", "Records sent.";
+    EventSuccess = "SubscribeToShardEvent.Success", "Events sent.";
+    EventBehind = "SubscribeToShardEvent.MillisBehindLatest",
+        "What the last event of any shard told, 0 when it had caught up.";
+}
+
 /// The values of all metrics of a set, of one stream or shard.
 #[derive(Debug)]
 pub struct Tally<M> {
@@ -115,6 +130,11 @@ impl<M: Metric> Tally<M> {
     /// Counts `more`.
     pub fn add(&self, metric: M, more: usize) {
         self.values[metric.place()].fetch_add(more as u64, Ordering::Relaxed);
+    }
+
+    /// Takes one off a gauge.
+    pub fn less(&self, metric: M) {
+        self.values[metric.place()].fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Sets a gauge.

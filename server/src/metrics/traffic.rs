@@ -1,4 +1,4 @@
-//! What goes in and out of streams and shards. A request costs a shared lock, a look-up and a few
+//! What goes in and out of streams and shards, and to consumers. A request costs a shared lock, a look-up and a few
 //! additions.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -8,16 +8,16 @@ use std::sync::{Arc, PoisonError, RwLock};
 use kinelog_engine::types::{ShardUid, StreamId};
 use prometheus::proto::MetricFamily;
 
-use super::cloudwatch::{Export, Metric, ShardMetric, StreamMetric, Tally};
+use super::cloudwatch::{ConsumerMetric, Export, Metric, ShardMetric, StreamMetric, Tally};
 use crate::limits;
 
-/// Stands for all streams, or shards, beyond the bound; none of them can have this name.
+/// Stands for all streams, shards or consumers beyond the bound; none of them can have this name.
 const OTHERS: &str = "(others)";
 
-/// Tallies by stream or shard.
+/// Tallies by stream, shard or consumer.
 type Known<K, M> = HashMap<K, Arc<Tally<M>>>;
 
-/// The tallies of all streams, or shards, that were used since the start; those beyond the bound
+/// The tallies of all streams, shards or consumers that were used since the start; those beyond the bound
 /// share one.
 #[derive(Debug)]
 struct Tallies<K, M> {
@@ -26,7 +26,7 @@ struct Tallies<K, M> {
     most: usize,
 }
 
-impl<K: Copy + Eq + Hash, M: Metric> Tallies<K, M> {
+impl<K: Clone + Eq + Hash, M: Metric> Tallies<K, M> {
     fn new(most: usize) -> Self {
         Self { known: RwLock::default(), others: Arc::default(), most }
     }
@@ -71,11 +71,17 @@ pub struct Measured {
     pub shard_metrics: BTreeSet<ShardMetric>,
     /// Its shards with their ids, where anything is shown of them.
     pub shards: Vec<(ShardUid, String)>,
+    /// Its consumers.
+    pub consumers: Vec<String>,
 }
 
 impl Measured {
     fn labels(&self) -> [(&'static str, &str); 3] {
         labels(&self.account, &self.region, &self.name)
+    }
+
+    fn consumers(&self) -> impl Iterator<Item = (StreamId, String)> {
+        self.consumers.iter().map(|name| (self.id, name.clone()))
     }
 }
 
@@ -92,6 +98,7 @@ const fn labels<'a>(
 pub struct Traffic {
     streams: Tallies<StreamId, StreamMetric>,
     shards: Tallies<ShardUid, ShardMetric>,
+    consumers: Tallies<(StreamId, String), ConsumerMetric>,
 }
 
 impl Default for Traffic {
@@ -99,6 +106,7 @@ impl Default for Traffic {
         Self {
             streams: Tallies::new(limits::STREAMS_MEASURED_MAX),
             shards: Tallies::new(limits::SHARDS_MEASURED_MAX),
+            consumers: Tallies::new(limits::CONSUMERS_MEASURED_MAX),
         }
     }
 }
@@ -114,15 +122,23 @@ impl Traffic {
         self.shards.of(shard)
     }
 
-    /// For export; forgets the streams and shards that are not among `existing`, which is asked for
+    /// The tally of a consumer.
+    pub fn of_consumer(&self, stream: StreamId, name: &str) -> Arc<Tally<ConsumerMetric>> {
+        self.consumers.of((stream, name.to_owned()))
+    }
+
+    /// For export; forgets the streams, shards and consumers that are not among `existing`, which is asked for
     /// after the tallies, so that what has just been made is not forgotten.
     pub fn collect(&self, existing: impl FnOnce() -> Vec<Measured>) -> Vec<MetricFamily> {
         let (streams, shards) = (self.streams.snapshot(), self.shards.snapshot());
+        let consumers = self.consumers.snapshot();
         let existing = existing();
         self.streams.forget(&streams, &existing.iter().map(|stream| stream.id).collect());
         let uids = existing.iter().flat_map(|stream| &stream.shards).map(|(uid, _)| *uid);
         self.shards.forget(&shards, &uids.collect());
+        self.consumers.forget(&consumers, &existing.iter().flat_map(Measured::consumers).collect());
         let (mut of_streams, mut of_shards) = (Export::new(), Export::new());
+        let mut of_consumers = Export::new();
         for stream in &existing {
             if let Some(tally) = streams.get(&stream.id) {
                 of_streams.add(&stream.labels(), tally, StreamMetric::ALL);
@@ -134,6 +150,12 @@ impl Traffic {
                     of_shards.add(&labels, tally, &stream.shard_metrics);
                 }
             }
+            for consumer in stream.consumers() {
+                if let Some(tally) = consumers.get(&consumer) {
+                    let labels = [account, region, name, ("ConsumerName", &consumer.1)];
+                    of_consumers.add(&labels, tally, ConsumerMetric::ALL);
+                }
+            }
         }
         let [account, region, name] = labels("", "", OTHERS);
         of_streams.add(&[account, region, name], &self.streams.others, StreamMetric::ALL);
@@ -141,7 +163,11 @@ impl Traffic {
             let labels = [account, region, name, ("ShardId", OTHERS)];
             of_shards.add(&labels, &self.shards.others, ShardMetric::ALL);
         }
-        of_streams.finish().chain(of_shards.finish()).collect()
+        if consumers.len() >= self.consumers.most {
+            let labels = [account, region, name, ("ConsumerName", OTHERS)];
+            of_consumers.add(&labels, &self.consumers.others, ConsumerMetric::ALL);
+        }
+        of_streams.finish().chain(of_shards.finish()).chain(of_consumers.finish()).collect()
     }
 }
 
@@ -158,6 +184,7 @@ mod tests {
             name: "s".to_owned(),
             shard_metrics: shard_metrics.iter().copied().collect(),
             shards: vec![(ShardUid(10), "zero".to_owned()), (ShardUid(11), "one".to_owned())],
+            consumers: vec!["c".to_owned()],
         }
     }
 
@@ -225,5 +252,31 @@ mod tests {
         let hidden = || vec![Measured { shards: Vec::new(), ..measured(&[]) }];
         assert!(lines(&traffic.collect(hidden)).is_empty());
         assert!(lines(&traffic.collect(shown)).is_empty(), "counted anew once enabled again");
+    }
+
+    #[test]
+    fn consumers_are_exported_while_they_are_registered() {
+        let traffic = Traffic::default();
+        traffic.of_consumer(StreamId(1), "c").add(ConsumerMetric::Open, 2);
+        traffic.of_consumer(StreamId(1), "c").less(ConsumerMetric::Open);
+        traffic.of_consumer(StreamId(1), "d").add(ConsumerMetric::Open, 1);
+        let families = traffic.collect(|| vec![measured(&[])]);
+        let text = prometheus::TextEncoder::new().encode_to_string(&families).unwrap();
+        let found: Vec<_> = text
+            .lines()
+            .filter(|line| line.starts_with("aws_kinesis_SubscribeToShard_Open"))
+            .collect();
+        let labels = r#"account="a",region="r",StreamName="s",ConsumerName="c""#;
+        assert_eq!(found, [format!("aws_kinesis_SubscribeToShard_Open{{{labels}}} 1")]);
+        assert!(text.contains("# TYPE aws_kinesis_SubscribeToShard_Open gauge"));
+        let most = limits::CONSUMERS_MEASURED_MAX;
+        (0..most + 2).for_each(|n| {
+            traffic.of_consumer(StreamId(2), &n.to_string()).add(ConsumerMetric::Success, 1);
+        });
+        let families = traffic.collect(Vec::new);
+        let text = prometheus::TextEncoder::new().encode_to_string(&families).unwrap();
+        let labels = r#"account="",region="",StreamName="(others)",ConsumerName="(others)""#;
+        let line = format!("aws_kinesis_SubscribeToShard_Success{{{labels}}} 3");
+        assert!(text.lines().any(|found| found == line), "{text}");
     }
 }

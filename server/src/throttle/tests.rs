@@ -262,3 +262,34 @@ fn refusals_are_counted_by_what_was_refused() {
     assert!(!throttle.admit_call("ListStreams", "a", 1, at(0)));
     assert_eq!(throttle.refused()[2], ("throttled_calls", 2));
 }
+
+fn push(limits: &str) -> Arc<PushCredit> {
+    throttle(limits).push_credit("shard/consumer".to_owned(), at(0))
+}
+
+#[test]
+fn a_push_goes_on_credit_and_the_next_one_waits_for_it() {
+    let credit = push("aws");
+    credit.charge(at(0), 2 * MIB - 1);
+    assert_eq!(credit.wait_ms(at(0)), 0, "one byte is left");
+    credit.charge(at(0), 10 * MIB + 1);
+    assert_eq!(credit.wait_ms(at(0)), 5001);
+    assert_eq!(credit.wait_ms(at(5000)), 1);
+    assert_eq!(credit.wait_ms(at(5001)), 0);
+    assert_eq!(push("off").wait_ms(at(0)), 0);
+    let half = push("0.5");
+    half.charge(at(0), 2 * MIB);
+    assert_eq!((half.wait_ms(at(0)), half.wait_ms(at(1001))), (1001, 0));
+}
+
+#[test]
+fn credit_is_kept_while_it_is_used_or_not_full() {
+    let throttle = throttle("aws");
+    let of = |name: &str, ms| throttle.push_credit(name.to_owned(), at(ms));
+    let used = of("used", 0);
+    of("owing", 0).charge(at(0), 20 * MIB);
+    (0..SWEEP_AT_LEAST).for_each(|n| drop(of(&n.to_string(), 0)));
+    assert!(Arc::ptr_eq(&used, &of("used", 1)));
+    assert_eq!(of("owing", 0).wait_ms(at(0)), 9001);
+    assert!(throttle.pushes.lock().unwrap().map.len() < 10);
+}

@@ -139,6 +139,35 @@ fn as_json(value: &Value<'_>) -> serde_json::Value {
     }
 }
 
+#[test]
+fn a_value_that_is_left_out_has_its_place() {
+    for (encoding, value) in
+        [(Encoding::Json, &b"[1,2]"[..]), (Encoding::Cbor, b"\x9f\x01\x02\xff")]
+    {
+        let mut writer = Writer::new(encoding, 0);
+        writer.begin_map();
+        writer.key("A");
+        let at = writer.leave_out();
+        writer.key("B");
+        writer.integer(3);
+        writer.end_map();
+        let mut bytes = writer.finish().to_vec();
+        bytes.splice(at..at, value.iter().copied());
+        let whole = written(encoding, |writer| {
+            writer.begin_map();
+            writer.key("A");
+            writer.begin_list();
+            writer.integer(1);
+            writer.integer(2);
+            writer.end_list();
+            writer.key("B");
+            writer.integer(3);
+            writer.end_map();
+        });
+        assert_eq!(bytes, whole);
+    }
+}
+
 fn any_value(with_times: bool) -> impl Strategy<Value = Value<'static>> {
     let time = u32::from(with_times);
     let leaf = prop_oneof![

@@ -8,6 +8,7 @@ mod framing;
 mod http2;
 mod http2_frames;
 mod signatures;
+mod streaming;
 mod tls;
 
 use std::io::{Read, Write};
@@ -20,6 +21,7 @@ use bytes::Bytes;
 use super::{Api, Bounds, Health, Running, Settings, Status, start};
 use crate::aws::Encoding;
 use crate::aws::exception::{Exception, Kind};
+use crate::aws::output::Output;
 use crate::aws::sigv4::Principal;
 use crate::aws::value::Value;
 use crate::metrics::{Metrics, Observed};
@@ -36,7 +38,12 @@ const SIGNED: &str = "X-Amz-Date: 20231114T221320Z\r\n\
     Authorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20231114/us-east-1/kinesis/aws4_request, \
     SignedHeaders=host;x-amz-date, Signature=0123456789abcdef\r\n";
 
-/// Operations `Fake.Echo` (answers an empty map), `Fake.Fail`, `Fake.Panic` and `Fake.Nothing`.
+/// Those of [`Fake`]: `Echo` answers an empty map, the last five event streams.
+const OPERATIONS: [&str; 10] = [
+    "Echo", "Fail", "Panic", "Nothing", "Large", "Events", "Waiting", "Endless", "Unread", "Broken",
+];
+
+/// An API without a store.
 struct Fake;
 
 impl Api for Fake {
@@ -44,7 +51,7 @@ impl Api for Fake {
 
     fn find(&self, target: &str) -> Option<&'static str> {
         let name = target.strip_prefix("Fake.")?;
-        ["Echo", "Fail", "Panic", "Nothing", "Large"].into_iter().find(|known| *known == name)
+        OPERATIONS.iter().copied().find(|known| *known == name)
     }
 
     fn name(&self, operation: &'static str) -> &'static str {
@@ -57,15 +64,19 @@ impl Api for Fake {
         _: &Principal,
         encoding: Encoding,
         _: Value<'_>,
-    ) -> Result<Bytes, Exception> {
-        match operation {
-            "Fail" => Err(Exception::new(Kind::LimitExceeded, "no")),
+    ) -> Result<Output, Exception> {
+        let body = match operation {
+            "Fail" => return Err(Exception::new(Kind::LimitExceeded, "no")),
             "Panic" => panic!("a panic of the test"),
-            "Nothing" => Ok(Bytes::new()),
-            "Large" => Ok(vec![b' '; 64 << 20].into()),
-            _ if encoding == Encoding::Json => Ok(Bytes::from_static(b"{}")),
-            _ => Ok(Bytes::from_static(b"\xbf\xff")),
-        }
+            "Nothing" => Bytes::new(),
+            "Large" => vec![b' '; 64 << 20].into(),
+            "Events" | "Waiting" | "Endless" | "Unread" | "Broken" => {
+                return Ok(streaming::events(operation, encoding).into());
+            }
+            _ if encoding == Encoding::Json => Bytes::from_static(b"{}"),
+            _ => Bytes::from_static(b"\xbf\xff"),
+        };
+        Ok(body.into())
     }
 
     fn now_seconds(&self) -> u64 {

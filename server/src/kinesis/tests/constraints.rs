@@ -124,7 +124,7 @@ struct Bench {
 impl Bench {
     async fn answer(&self, encoding: Encoding, body: Value<'static>) -> Result<Bytes, Exception> {
         let World { context, principal, .. } = &self.world;
-        self.operation.run(context, principal, encoding, body).await
+        self.operation.run(context, principal, encoding, body).await.map(whole)
     }
 
     /// Sends `body` in both encodings; both must be refused with just these entries.
