@@ -278,6 +278,10 @@ pub const COMMITMENT_MS_MIN: u64 = 24 * 3_600_000;
 ///
 /// Source: Kinesis Data Streams API Reference, `UpdateStreamWarmThroughput`.
 pub const WARM_THROUGHPUT_MIBPS_MAX: u32 = 10_240;
+/// Longest resource policy, in bytes.
+///
+/// Reason: it is kept in memory with its stream; as long as services of AWS allow elsewhere.
+pub const RESOURCE_POLICY_BYTES_MAX: usize = 20 << 10;
 /// Successes of `StartStreamEncryption`, and as many of `StopStreamEncryption`, for a stream in any
 /// 24 hours.
 ///

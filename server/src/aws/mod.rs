@@ -8,6 +8,7 @@ pub mod exception;
 pub mod input;
 pub mod json;
 pub mod output;
+pub mod policy;
 pub mod shape;
 pub mod sigv4;
 pub mod value;

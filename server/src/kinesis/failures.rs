@@ -37,7 +37,6 @@ pub(super) fn stream_not_active(stream: &str, account: &str, status: StreamStatu
 }
 
 /// The consumer is in a state that forbids a policy.
-#[allow(dead_code, reason = "the operations on policies are the next to come")]
 pub(super) fn no_policy_of(
     consumer: &str,
     created_seconds: u64,

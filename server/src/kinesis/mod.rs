@@ -14,6 +14,7 @@ mod consumers;
 pub mod context;
 mod create_stream;
 mod decrease_stream_retention_period;
+mod delete_resource_policy;
 mod delete_stream;
 mod deregister_stream_consumer;
 mod describe;
@@ -28,6 +29,7 @@ mod encryption;
 mod failures;
 mod feed;
 mod get_records;
+mod get_resource_policy;
 mod get_shard_iterator;
 mod increase_stream_retention_period;
 mod lifecycle;
@@ -44,11 +46,13 @@ mod position;
 mod put;
 mod put_record;
 mod put_records;
+mod put_resource_policy;
 mod records;
 mod register_stream_consumer;
 mod remove_tags_from_stream;
 mod reshard;
 mod resource;
+mod resource_policy;
 mod retention;
 mod rolling_day;
 mod shapes;
@@ -128,6 +132,7 @@ operations! {
     AddTagsToStream in add_tags_to_stream,
     CreateStream in create_stream,
     DecreaseStreamRetentionPeriod in decrease_stream_retention_period,
+    DeleteResourcePolicy in delete_resource_policy,
     DeleteStream in delete_stream,
     DeregisterStreamConsumer in deregister_stream_consumer,
     DescribeAccountSettings in describe_account_settings,
@@ -138,6 +143,7 @@ operations! {
     DisableEnhancedMonitoring in disable_enhanced_monitoring,
     EnableEnhancedMonitoring in enable_enhanced_monitoring,
     GetRecords in get_records,
+    GetResourcePolicy in get_resource_policy,
     GetShardIterator in get_shard_iterator,
     IncreaseStreamRetentionPeriod in increase_stream_retention_period,
     ListShards in list_shards,
@@ -148,6 +154,7 @@ operations! {
     MergeShards in merge_shards,
     PutRecord in put_record,
     PutRecords in put_records,
+    PutResourcePolicy in put_resource_policy,
     RegisterStreamConsumer in register_stream_consumer,
     RemoveTagsFromStream in remove_tags_from_stream,
     SplitShard in split_shard,

@@ -24,13 +24,11 @@ pub(super) enum ResourceRef {
 }
 
 /// What a resource carries besides its work.
-#[allow(dead_code, reason = "the operations on policies are the next to come")]
 struct Carried<'a> {
     tags: &'a mut BTreeMap<String, String>,
     policy: &'a mut Option<String>,
 }
 
-#[allow(dead_code, reason = "the operations on policies are the next to come")]
 impl ResourceRef {
     /// From the member `ResourceARN`.
     ///

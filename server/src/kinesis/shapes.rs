@@ -35,6 +35,9 @@ pub(super) const fn text(shortest: usize, longest: usize) -> Shape {
     Shape::Text { length: Some((shortest, longest)), pattern: None, one_of: None }
 }
 
+/// Text without constraints.
+pub(super) const ANY_TEXT: Shape = Shape::Text { length: None, pattern: None, one_of: None };
+
 /// A number from `min` to `max`.
 pub(super) const fn integer(min: i64, max: i64) -> Shape {
     Shape::Integer { min: Some(min), max: Some(max) }

@@ -15,6 +15,7 @@ mod reading;
 mod resharding;
 mod retaining;
 mod shard_count;
+mod sharing;
 mod states;
 mod subscribing;
 mod tagging;

@@ -1,6 +1,8 @@
 //! Every choice the service has not been seen to make, in one place, so that a later observation
 //! changes one line here. Texts are what no known client reads; types are what clients act on.
 
+use std::fmt::Display;
+
 use kinelog_engine::types::{StreamStatus, Timestamp};
 
 use super::shard_id::ShardId;
@@ -333,5 +335,18 @@ pub(super) fn too_many_encryption_changes(
             "{operation} for stream {stream} under account {account} cannot succeed more than \
              {limit} times in 24 hours."
         ),
+    )
+}
+
+/// A resource policy that is no policy, or says what cannot be said for this resource.
+pub(super) fn invalid_policy(reason: &dyn Display) -> Exception {
+    Exception::new(Kind::InvalidArgument, format!("Invalid policy: {reason}."))
+}
+
+/// `DeleteResourcePolicy` without a policy.
+pub(super) fn no_resource_policy(arn: &str) -> Exception {
+    Exception::new(
+        Kind::ResourceNotFound,
+        format!("No resource policy found for resource ARN {arn}"),
     )
 }
