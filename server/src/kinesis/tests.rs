@@ -12,6 +12,7 @@ mod listing;
 mod monitoring;
 mod on_demand;
 mod reading;
+mod reshard_model;
 mod resharding;
 mod retaining;
 mod shard_count;
@@ -27,7 +28,7 @@ use bytes::Bytes;
 use kinelog_engine::Engine;
 use kinelog_engine::config::Config;
 use kinelog_engine::device::clock::ManualClock;
-use kinelog_engine::device::simulated::SimulatedDisk;
+use kinelog_engine::device::simulated::{SimulatedDisk, Survive};
 use kinelog_engine::types::{ShardIndex, Stream, StreamKey, Timestamp};
 use serde_json::{Value as Json, json};
 
@@ -57,18 +58,22 @@ struct World {
 
 impl World {
     async fn new(limits: Limits) -> Self {
-        let (clock, disk) = (Arc::new(ManualClock::new(NOW)), SimulatedDisk::new(1));
-        let context = Self::open(&disk, &clock, limits).await;
-        Self { context, clock, disk, principal: principal("AKID", REGION) }
-    }
-
-    async fn open(disk: &SimulatedDisk, clock: &Arc<ManualClock>, limits: Limits) -> Context {
-        let clock = Arc::clone(clock);
-        let config = Config { log_file_bytes: 1 << 20, ..Config::new("/store") };
-        let engine = Engine::open(config, disk.device(clock)).await.unwrap();
         let account = ACCOUNT.to_owned();
         let settings =
             Settings { account, transition_ms: TRANSITION_MS, limits, ..Settings::default() };
+        Self::with_settings(settings).await
+    }
+
+    async fn with_settings(settings: Settings) -> Self {
+        let (clock, disk) = (Arc::new(ManualClock::new(NOW)), SimulatedDisk::new(1));
+        let context = Self::open(&disk, &clock, settings).await;
+        Self { context, clock, disk, principal: principal("AKID", REGION) }
+    }
+
+    async fn open(disk: &SimulatedDisk, clock: &Arc<ManualClock>, settings: Settings) -> Context {
+        let clock = Arc::clone(clock);
+        let config = Config { log_file_bytes: 1 << 20, ..Config::new("/store") };
+        let engine = Engine::open(config, disk.device(clock)).await.unwrap();
         Context::new(engine, settings)
     }
 
@@ -101,9 +106,19 @@ impl World {
 
     /// Closes the store and opens it again.
     async fn restart(&mut self) {
-        let limits = self.context.settings().limits;
         self.context.engine.close().await;
-        self.context = Self::open(&self.disk, &self.clock, limits).await;
+        self.reopen().await;
+    }
+
+    /// Cuts the power and opens what is left. `seed` must not be 1, which the first disk has.
+    async fn cut_power(&mut self, seed: u64, survive: Survive) {
+        self.disk = self.disk.power_cut(seed, survive);
+        self.reopen().await;
+    }
+
+    async fn reopen(&mut self) {
+        let settings = self.context.settings().clone();
+        self.context = Self::open(&self.disk, &self.clock, settings).await;
         resume_transitions(&self.context);
     }
 

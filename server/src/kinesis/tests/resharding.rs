@@ -36,7 +36,7 @@ fn seen(shard: &Json) -> Seen {
     (own, parents, start.seconds, end.map(|end| end.seconds))
 }
 
-fn number(text: &Json) -> SequenceNumber {
+pub(super) fn number(text: &Json) -> SequenceNumber {
     use kinelog_engine::types::ParsedSequenceNumber;
     match SequenceNumber::parse(text.as_str().unwrap()) {
         Ok(ParsedSequenceNumber::V2(number)) => number,

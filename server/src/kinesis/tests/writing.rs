@@ -236,32 +236,52 @@ async fn records_go_to_the_children_after_a_split() {
     assert_eq!(number(&answer).shard_created_seconds, (NOW.0 + 2 * TRANSITION_MS) / 1000 + 1);
 }
 
-#[tokio::test]
-async fn records_routed_by_an_old_map_are_routed_again() {
+/// Puts two records for the lower half of the key space as if `stale` was what is stored; returns
+/// the shards they went to.
+async fn put_by(world: &World, stale: &Stream) -> Vec<ShardIndex> {
     use crate::aws::input;
     use crate::kinesis::attributes::WriteSettings;
     use crate::kinesis::context::Call;
     use crate::kinesis::put::{self, Entry, Outcome, Via};
 
-    let world = World::with_stream(2).await;
-    let stale = world.stream();
-    world.split().await;
     let body = json!({"Data": "", "PartitionKey": "a", "StreamName": "s"}).to_string();
     let value = crate::aws::json::parse(body.as_bytes()).unwrap();
     let input = input::read(value, &super::super::put_record::SHAPE, Encoding::Json).unwrap();
     let settings = WriteSettings::default();
     let low = Entry::parse(&input, &settings).unwrap();
     let call = Call::new(&world.context, &world.principal, Encoding::Json);
-    let report = put::put(&call, &stale, &settings, &[low, low], Via::PutRecords).await;
-    let shards: Vec<_> = report
-        .outcomes
-        .iter()
-        .map(|outcome| match outcome {
-            Outcome::Stored(number) => number.shard,
-            Outcome::Throttled(_) | Outcome::Failed => panic!("{report:?}"),
-        })
-        .collect();
-    assert_eq!(shards, [ShardIndex(2), ShardIndex(2)]);
+    let report = put::put(&call, stale, &settings, &[low, low], Via::PutRecords).await;
+    let shard = |outcome: &Outcome| match outcome {
+        Outcome::Stored(number) => number.shard,
+        Outcome::Throttled(_) | Outcome::Failed => panic!("{report:?}"),
+    };
+    report.outcomes.iter().map(shard).collect()
+}
+
+#[tokio::test]
+async fn records_routed_by_an_old_map_are_routed_again() {
+    let world = World::with_stream(2).await;
+    let stale = world.stream();
+    world.split().await;
+    assert_eq!(put_by(&world, &stale).await, [ShardIndex(2), ShardIndex(2)]);
+}
+
+#[tokio::test]
+async fn records_that_meet_a_reshard_wait_for_the_children() {
+    for yields in 0..30 {
+        let world = World::with_stream(2).await;
+        world.begin_split().await;
+        let stale = world.stream();
+        world.disk.set_pauses_max(100);
+        let late = async {
+            for _ in 0..yields {
+                tokio::task::yield_now().await;
+            }
+            put_by(&world, &stale).await
+        };
+        let (shards, ()) = tokio::join!(late, world.next_second());
+        assert!([0, 2].contains(&shards[0].0) && shards[0] == shards[1], "{shards:?}");
+    }
 }
 
 #[tokio::test]
