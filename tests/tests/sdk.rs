@@ -5,7 +5,9 @@ use std::collections::HashMap;
 
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::primitives::Blob;
-use aws_sdk_kinesis::types::{PutRecordsRequestEntry, ShardIteratorType, StreamStatus};
+use aws_sdk_kinesis::types::{
+    PutRecordsRequestEntry, ShardIteratorType, StreamDescriptionSummary, StreamStatus,
+};
 use kinelog_tests::Server;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_kinelog-under-test");
@@ -25,16 +27,17 @@ fn rows() -> Vec<(String, Vec<u8>)> {
         .collect()
 }
 
-async fn create(client: &Client, shards: i32) {
-    client.create_stream().stream_name(STREAM).shard_count(shards).send().await.unwrap();
-    loop {
-        let answer = client.describe_stream_summary().stream_name(STREAM).send().await.unwrap();
-        let summary = answer.stream_description_summary.unwrap();
-        if summary.stream_status == StreamStatus::Active {
-            return;
-        }
+/// Creates the stream, on-demand where no number of shards is given.
+async fn create(client: &Client, shards: impl Into<Option<i32>>) {
+    client.create_stream().stream_name(STREAM).set_shard_count(shards.into()).send().await.unwrap();
+    while summary(client).await.stream_status != StreamStatus::Active {
         tokio::task::yield_now().await;
     }
+}
+
+async fn summary(client: &Client) -> StreamDescriptionSummary {
+    let answer = client.describe_stream_summary().stream_name(STREAM).send().await.unwrap();
+    answer.stream_description_summary.unwrap()
 }
 
 fn entry((key, data): &(String, Vec<u8>)) -> PutRecordsRequestEntry {
@@ -65,10 +68,11 @@ async fn read_all(client: &Client) -> Vec<Read> {
                 key: record.partition_key.unwrap_or_default(),
                 data: record.data.into_inner(),
             }));
-            if at_tip {
-                break;
+            match answer.next_shard_iterator {
+                Some(next) if !at_tip => iterator = next,
+                // Caught up, or at the end of a closed shard.
+                Some(_) | None => break,
             }
-            iterator = answer.next_shard_iterator.unwrap();
         }
     }
     all
@@ -207,6 +211,35 @@ async fn a_retrying_client_gets_everything_through_the_limits() {
     stored.dedup();
     sent.sort();
     assert_eq!(stored, sent);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_on_demand_stream_grows_under_its_writer_and_loses_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let mut server = Server::start(BINARY, &data, &["--limits", "off", "--on-demand", "open"]);
+    let client = server.client(1);
+    create(&client, None).await;
+    assert_eq!(summary(&client).await.open_shard_count, 4);
+    let (mut rows, mut acknowledged) = (Vec::new(), HashMap::new());
+    while summary(&client).await.open_shard_count <= 4 {
+        let first = rows.len();
+        rows.extend(
+            (first..first + 500).map(|row| (format!("k{}", row % 97), format!("{row},").into())),
+        );
+        let entries = rows[first..].iter().map(entry).collect();
+        let call = client.put_records().stream_name(STREAM).set_records(Some(entries));
+        let answer = call.send().await.unwrap();
+        assert_eq!(answer.failed_record_count, Some(0));
+        for (row, result) in (first..).zip(answer.records) {
+            let at = (result.shard_id.unwrap(), result.sequence_number.unwrap());
+            assert!(acknowledged.insert(at, row).is_none());
+        }
+    }
+    server.kill();
+    server.start_again();
+    check(&read_all(&client).await, &mut acknowledged, &rows);
+    assert!(acknowledged.is_empty(), "{} acknowledged records are missing", acknowledged.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]

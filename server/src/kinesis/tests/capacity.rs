@@ -384,3 +384,48 @@ async fn the_advantage_lets_an_on_demand_stream_have_fifty_consumers() {
     world.ok(Operation::UpdateStreamMode, mode("PROVISIONED")).await;
     assert_eq!(register(50).await, Err(refused(20)));
 }
+
+#[tokio::test]
+async fn automatic_distribution_ignores_keys_and_gives_them_back() {
+    let world = World::new(Limits::OFF).await;
+    world.create(json!({"StreamName": "s", "RecordDistributionStrategy": "AUTO"})).await;
+    let beyond = "340282366920938463463374607431768211456";
+    let entry = json!({"Data": "", "PartitionKey": "k", "ExplicitHashKey": beyond});
+    let body = json!({"StreamName": "s", "Records": vec![entry; 4]});
+    let answer = world.ok(Operation::PutRecords, body).await;
+    let mut shards = texts(&answer["Records"], "ShardId");
+    shards.sort_unstable();
+    assert_eq!(shards, [0, 1, 2, 3].map(|n| format!("shardId-{n:012}")));
+    let one = json!({"StreamName": "s", "Data": "", "ExplicitHashKey": beyond});
+    let answer = world.ok(Operation::PutRecord, one.clone()).await;
+    let iterator =
+        world.iterator(answer["ShardId"].as_str().unwrap(), "TRIM_HORIZON", json!({})).await;
+    let read = world.read(&iterator).await;
+    assert_eq!(read["Records"][0]["PartitionKey"], "k");
+    assert!(read["Records"][1].get("PartitionKey").is_none());
+    let mut ordered = one;
+    ordered["SequenceNumberForOrdering"] = answer["SequenceNumber"].clone();
+    let text =
+        "SequenceNumberForOrdering cannot be used with the record distribution strategy AUTO.";
+    world.refused(Operation::PutRecord, ordered, Kind::InvalidArgument, text).await;
+}
+
+#[tokio::test]
+async fn streams_that_take_turns_are_each_distributed_evenly() {
+    let world = World::new(Limits::OFF).await;
+    for name in ["s", "t"] {
+        world.create(json!({"StreamName": name, "RecordDistributionStrategy": "AUTO"})).await;
+    }
+    let mut shards = Vec::new();
+    for _ in 0..8 {
+        for name in ["s", "t"] {
+            let answer =
+                world.ok(Operation::PutRecord, json!({"StreamName": name, "Data": ""})).await;
+            shards.push((name, answer["ShardId"].as_str().unwrap().to_owned()));
+        }
+    }
+    shards.sort_unstable();
+    assert!(shards.chunks(2).all(|pair| pair[0] == pair[1]), "{shards:?}");
+    shards.dedup();
+    assert_eq!(shards.len(), 8);
+}
