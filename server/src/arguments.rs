@@ -15,6 +15,7 @@ use kinelog_engine::config::{Config, Durability};
 
 use crate::commands;
 use crate::commands::put::{self, Put};
+use crate::commands::tail::{self, Tail};
 use crate::commands::{Io, LogFormat};
 use crate::config_file;
 use crate::http;
@@ -60,6 +61,7 @@ pub fn main() -> ExitCode {
         Some(Command::ApiTable) => Ok(commands::api_table()),
         Some(Command::Serve(serve)) => run(&serve),
         Some(Command::Put(put)) => commands::run_client(put.run()),
+        Some(Command::Tail(tail)) => commands::run_client(tail.run()),
         None => run(&arguments.serve),
     };
     result.unwrap_or_else(|sentence| {
@@ -119,6 +121,9 @@ enum Command {
     /// Puts lines into a stream of any Kinesis endpoint
     #[command(after_help = put::EXAMPLES)]
     Put(Box<Put>),
+    /// Prints the records of a stream of any Kinesis endpoint as they come
+    #[command(after_help = tail::EXAMPLES)]
+    Tail(Box<Tail>),
     /// Prints what stored files hold: segments, log files, manifests, journals of the catalogue
     Inspect(Inspect),
     /// Prints the operations served and the constraints of their input as JSON, in the words of the

@@ -18,30 +18,30 @@ use crate::limits;
 pub(crate) struct Connection {
     /// Endpoint to call: a URL, or `aws` for AWS itself; without this option what the variable
     /// `AWS_ENDPOINT_URL_KINESIS` or `AWS_ENDPOINT_URL` says, else `http://127.0.0.1:4567`
-    #[arg(long, value_name = "URL|aws", global = true)]
+    #[arg(long, value_name = "URL|aws")]
     endpoint: Option<EndpointName>,
     /// Region of the stream; without this option that of `AWS_REGION`, `AWS_DEFAULT_REGION`, the
     /// profile or the endpoint's name, else us-east-1
-    #[arg(long, global = true)]
+    #[arg(long)]
     region: Option<String>,
     /// Profile of ~/.aws/credentials and ~/.aws/config to use
-    #[arg(long, value_name = "NAME", global = true)]
+    #[arg(long, value_name = "NAME")]
     profile: Option<String>,
     /// Key id; without this option that of `AWS_ACCESS_KEY_ID` or the profile, else, for endpoints
     /// other than AWS, one that is made up
-    #[arg(long, value_name = "ID", conflicts_with = "profile", global = true)]
+    #[arg(long, value_name = "ID", conflicts_with = "profile")]
     access_key: Option<String>,
     /// Key that belongs to --access-key; others can see it in the list of processes
-    #[arg(long, value_name = "KEY", requires = "access_key", global = true)]
+    #[arg(long, value_name = "KEY", requires = "access_key")]
     secret_key: Option<String>,
     /// PEM file of the authorities to trust for https, instead of the system's
-    #[arg(long, value_name = "FILE", env = "AWS_CA_BUNDLE", hide_env_values = true, global = true)]
+    #[arg(long, value_name = "FILE", env = "AWS_CA_BUNDLE", hide_env_values = true)]
     ca_cert: Option<PathBuf>,
     /// Trusts any certificate: whoever is in between can read and alter everything
-    #[arg(long, global = true)]
+    #[arg(long)]
     insecure: bool,
     /// Seconds for which what fails is tried again before giving up
-    #[arg(long, value_name = "SECONDS", default_value_t = limits::CLIENT_PATIENCE_SECONDS, global = true)]
+    #[arg(long, value_name = "SECONDS", default_value_t = limits::CLIENT_PATIENCE_SECONDS)]
     patience: u32,
 }
 
