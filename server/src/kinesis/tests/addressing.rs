@@ -2,22 +2,55 @@
 
 use super::*;
 
-const NAMED: [(Operation, &str); 14] = [
+/// Operations that are about a stream, with an input that names none.
+const NAMED: &[(Operation, &str)] = &[
     (Operation::AddTagsToStream, r#"{"Tags": {"k": "v"}}"#),
     (Operation::DecreaseStreamRetentionPeriod, r#"{"RetentionPeriodHours": 24}"#),
     (Operation::DeleteStream, "{}"),
+    (Operation::DeregisterStreamConsumer, r#"{"ConsumerName": "c"}"#),
     (Operation::DescribeStream, "{}"),
+    (Operation::DescribeStreamConsumer, r#"{"ConsumerName": "c"}"#),
     (Operation::DescribeStreamSummary, "{}"),
     (Operation::DisableEnhancedMonitoring, r#"{"ShardLevelMetrics": ["ALL"]}"#),
     (Operation::EnableEnhancedMonitoring, r#"{"ShardLevelMetrics": ["ALL"]}"#),
+    (Operation::GetShardIterator, r#"{"ShardId": "0", "ShardIteratorType": "LATEST"}"#),
     (Operation::IncreaseStreamRetentionPeriod, r#"{"RetentionPeriodHours": 24}"#),
+    (Operation::ListShards, "{}"),
+    (Operation::ListStreamConsumers, "{}"),
     (Operation::ListTagsForStream, "{}"),
+    (Operation::MergeShards, r#"{"ShardToMerge": "0", "AdjacentShardToMerge": "1"}"#),
     (Operation::PutRecord, r#"{"Data": "", "PartitionKey": "k"}"#),
     (Operation::PutRecords, r#"{"Records": [{"Data": "", "PartitionKey": "k"}]}"#),
+    (Operation::RegisterStreamConsumer, r#"{"ConsumerName": "c"}"#),
     (Operation::RemoveTagsFromStream, r#"{"TagKeys": ["k"]}"#),
+    (Operation::SplitShard, r#"{"ShardToSplit": "0", "NewStartingHashKey": "9"}"#),
     (Operation::StartStreamEncryption, r#"{"EncryptionType": "KMS", "KeyId": "alias/a"}"#),
     (Operation::StopStreamEncryption, r#"{"EncryptionType": "KMS", "KeyId": "alias/a"}"#),
+    (Operation::UpdateMaxRecordSize, r#"{"MaxRecordSizeInKiB": 1024}"#),
+    (Operation::UpdateShardCount, r#"{"TargetShardCount": 1, "ScalingType": "UNIFORM_SCALING"}"#),
+    (Operation::UpdateStreamMode, r#"{"StreamModeDetails": {"StreamMode": "PROVISIONED"}}"#),
+    (
+        Operation::UpdateStreamRecordDistributionStrategy,
+        r#"{"RecordDistributionStrategy": "AUTO"}"#,
+    ),
+    (Operation::UpdateStreamWarmThroughput, r#"{"WarmThroughputMiBps": 1}"#),
 ];
+
+/// Whether the input of `operation` can, or must, name its stream by `member`.
+fn takes(operation: Operation, member: &str) -> bool {
+    operation.shape().members.iter().any(|it| it.name == member)
+}
+
+/// What `operation` says of the missing stream `name`.
+fn missing(operation: Operation, name: &str, account: &str) -> String {
+    if operation == Operation::GetShardIterator {
+        format!(
+            "Shard shardId-000000000000 in stream {name} under account {account} does not exist"
+        )
+    } else {
+        format!("Stream {name} under account {account} not found.")
+    }
+}
 
 fn with(body: &str, members: &Json) -> Json {
     let mut body: Json = serde_json::from_str(body).unwrap();
@@ -36,25 +69,49 @@ fn targets_name_operations() {
     }
 }
 
+#[test]
+fn every_operation_about_a_stream_is_looked_at() {
+    for operation in Operation::ALL {
+        let is_about_a_stream = takes(*operation, "StreamName") || takes(*operation, "StreamARN");
+        let is_looked_at = NAMED.iter().any(|(named, _)| named == operation)
+            || matches!(operation, Operation::CreateStream | Operation::GetRecords);
+        assert!(is_looked_at || !is_about_a_stream, "{operation:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_missing_stream_is_told_by_name() {
     let world = World::new(Limits::OFF).await;
-    let text = "Stream no-such under account 123456789012 not found.";
-    for (operation, body) in NAMED {
-        for stream in [json!({"StreamName": "no-such"}), json!({"StreamARN": arn("no-such")})] {
-            world.refused(operation, with(body, &stream), Kind::ResourceNotFound, text).await;
+    for &(operation, body) in NAMED {
+        let text = missing(operation, "no-such", ACCOUNT);
+        for (member, value) in [("StreamName", "no-such"), ("StreamARN", &arn("no-such"))] {
+            if takes(operation, member) {
+                let body = with(body, &json!({member: value}));
+                world.refused(operation, body, Kind::ResourceNotFound, &text).await;
+            }
         }
     }
-    let body = json!({"StreamName": "no-such"});
-    world.refused(Operation::ListShards, body, Kind::ResourceNotFound, text).await;
 }
 
 #[tokio::test]
 async fn a_stream_must_be_named() {
     let world = World::new(Limits::OFF).await;
-    for (operation, body) in NAMED {
-        let text = "Either StreamName or StreamARN should be provided.";
-        world.refused(operation, with(body, &json!({})), Kind::InvalidArgument, text).await;
+    let null = "1 validation error detected: Value null at 'streamARN' failed to satisfy \
+                constraint: Member must not be null";
+    for &(operation, body) in NAMED {
+        let by_arn_only =
+            operation.shape().members.iter().any(|it| it.name == "StreamARN" && it.required);
+        let (kind, text) = if by_arn_only {
+            (Kind::Validation, null)
+        } else if operation == Operation::ListShards {
+            (Kind::InvalidArgument, "Either NextToken or StreamName should be provided.")
+        } else if takes(operation, "ConsumerARN") {
+            let text = "Either ConsumerARN, or StreamARN and ConsumerName, should be provided.";
+            (Kind::InvalidArgument, text)
+        } else {
+            (Kind::InvalidArgument, "Either StreamName or StreamARN should be provided.")
+        };
+        world.refused(operation, with(body, &json!({})), kind, text).await;
     }
 }
 
@@ -63,9 +120,13 @@ async fn name_and_arn_must_agree() {
     let world = World::with_stream(1).await;
     let body = json!({"StreamName": "s", "StreamARN": arn("s")});
     world.ok(Operation::DescribeStreamSummary, body).await;
-    let body = json!({"StreamName": "s", "StreamARN": arn("t")});
     let text = format!("StreamName s and StreamARN {} do not name the same stream.", arn("t"));
-    world.refused(Operation::DescribeStreamSummary, body, Kind::InvalidArgument, &text).await;
+    let both = json!({"StreamName": "s", "StreamARN": arn("t")});
+    let takes_both =
+        |it: &&(Operation, &str)| takes(it.0, "StreamName") && takes(it.0, "StreamARN");
+    for &(operation, body) in NAMED.iter().filter(takes_both) {
+        world.refused(operation, with(body, &both), Kind::InvalidArgument, &text).await;
+    }
 }
 
 #[tokio::test]
@@ -75,9 +136,11 @@ async fn an_arn_of_another_account_or_region_finds_nothing() {
         ("arn:aws:kinesis:us-east-1:999999999999:stream/s", "999999999999"),
         ("arn:aws:kinesis:us-east-2:123456789012:stream/s", ACCOUNT),
     ] {
-        let text = format!("Stream s under account {account} not found.");
-        let body = json!({"StreamARN": arn});
-        world.refused(Operation::DescribeStream, body, Kind::ResourceNotFound, &text).await;
+        for &(operation, body) in NAMED {
+            let (text, body) =
+                (missing(operation, "s", account), with(body, &json!({"StreamARN": arn})));
+            world.refused(operation, body, Kind::ResourceNotFound, &text).await;
+        }
     }
 }
 

@@ -108,18 +108,6 @@ async fn monitoring_changes_an_active_stream_through_updating() {
 }
 
 #[tokio::test]
-async fn monitoring_has_its_rates() {
-    let world = World::new(Limits::AWS).await;
-    world.create(json!({"StreamName": "s", "ShardCount": 1})).await;
-    let text = "Rate exceeded for stream s under account 123456789012.";
-    for _ in 0..5 {
-        world.ok(OFF, body(&["ALL"])).await;
-    }
-    world.refused(OFF, body(&["ALL"]), Kind::LimitExceeded, text).await;
-    world.ok(ON, body(&["ALL"])).await;
-}
-
-#[tokio::test]
 async fn streams_are_measured_always_and_shards_where_enabled() {
     let world = World::new(Limits::AWS).await;
     world.create(json!({"StreamName": "s", "ShardCount": 2})).await;

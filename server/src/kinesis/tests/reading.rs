@@ -308,19 +308,6 @@ async fn a_large_answer_blocks_its_shard() {
 }
 
 #[tokio::test]
-async fn a_dry_run_reads_nothing() {
-    let world = World::with_stream(1).await;
-    let iterator = world.iterator("0", "LATEST", json!({})).await;
-    let text = "The request would have succeeded, but the DryRun parameter was set.";
-    let body = json!({"ShardIterator": iterator, "DryRun": true});
-    world.refused(Operation::GetRecords, body, Kind::DryRunOperation, text).await;
-    let body = json!({
-        "StreamName": "s", "ShardId": "0", "ShardIteratorType": "LATEST", "DryRun": true,
-    });
-    world.refused(Operation::GetShardIterator, body, Kind::DryRunOperation, text).await;
-}
-
-#[tokio::test]
 async fn an_expired_shard_is_gone() {
     let world = World::with_stream(1).await;
     world.split().await;

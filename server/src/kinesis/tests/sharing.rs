@@ -197,17 +197,3 @@ async fn a_policy_is_about_its_own_resource() {
         world.refused(PUT, body, Kind::InvalidArgument, &text).await;
     }
 }
-
-#[tokio::test]
-async fn policies_have_their_rates() {
-    let world = World::new(Limits::AWS).await;
-    world.create(json!({"StreamName": "s", "ShardCount": 1})).await;
-    let rate = "Rate exceeded for stream s under account 123456789012.";
-    for (operation, body) in [(PUT, put(STREAM, POLICY)), (GET, of(STREAM))] {
-        for _ in 0..5 {
-            world.ok(operation, body.clone()).await;
-        }
-        world.refused(operation, body, Kind::LimitExceeded, rate).await;
-    }
-    world.ok(DELETE, of(STREAM)).await;
-}

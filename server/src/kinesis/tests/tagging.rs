@@ -309,23 +309,3 @@ async fn consumers_have_tags_of_their_own() {
         world.refused(Operation::ListTagsForResource, body, Kind::ResourceNotFound, &text).await;
     }
 }
-
-#[tokio::test]
-async fn each_operation_on_tags_has_its_rate() {
-    let world = World::new(Limits::AWS).await;
-    world.create(json!({"StreamName": "s", "ShardCount": 1})).await;
-    let rate = "Rate exceeded for stream s under account 123456789012.";
-    let [by_name, _, by_resource] = families();
-    for family in [by_name, by_resource] {
-        for (operation, body) in [
-            (family.add, family.body("Tags", json!({"k": "v"}))),
-            (family.remove, family.body("TagKeys", json!(["k"]))),
-            (family.list, family.named.clone()),
-        ] {
-            for _ in 0..5 {
-                world.ok(operation, body.clone()).await;
-            }
-            world.refused(operation, body, Kind::LimitExceeded, rate).await;
-        }
-    }
-}

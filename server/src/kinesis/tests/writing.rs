@@ -211,22 +211,6 @@ async fn records_beyond_the_rate_of_a_shard_fail_one_by_one() {
 }
 
 #[tokio::test]
-async fn a_dry_run_stores_nothing() {
-    let world = World::with_stream(1).await;
-    let text = "The request would have succeeded, but the DryRun parameter was set.";
-    let mut body = records(1);
-    body["DryRun"] = json!(true);
-    world.refused(Operation::PutRecords, body.clone(), Kind::DryRunOperation, text).await;
-    let body = json!({"StreamName": "s", "Data": "", "PartitionKey": "k", "DryRun": true});
-    world.refused(Operation::PutRecord, body, Kind::DryRunOperation, text).await;
-    let iterator = world.iterator("0", "TRIM_HORIZON", json!({})).await;
-    assert_eq!(world.read(&iterator).await["Records"], json!([]));
-    let body = json!({"StreamName": "t", "Data": "", "PartitionKey": "k", "DryRun": true});
-    let text = "Stream t under account 123456789012 not found.";
-    world.refused(Operation::PutRecord, body, Kind::ResourceNotFound, text).await;
-}
-
-#[tokio::test]
 async fn records_go_to_the_children_after_a_split() {
     let world = World::with_stream(1).await;
     world.put("k", "to the parent").await;
