@@ -515,6 +515,11 @@ pub const CLIENT_ANSWER_TIME_MAX: Duration = Duration::from_mins(1);
 /// Reason: four times the longest of `GetRecords`, 10 MiB in base64 and its keys.
 pub const CLIENT_ANSWER_BYTES_MAX: usize = 64 << 20;
 
+/// Time our own client waits for the next event of a subscription.
+///
+/// Reason: an event comes every 5 seconds, also where nothing happens; five of them may be lost.
+pub const CLIENT_EVENT_TIME_MAX: Duration = Duration::from_secs(30);
+
 /// Time our own client keeps a connection it does not use.
 ///
 /// Reason: shorter than endpoints do, so that no call meets a connection that is being closed.

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
 
 use aws_sdk_kinesis::Client;
-use aws_sdk_kinesis::types::{ScalingType, StreamStatus};
+use aws_sdk_kinesis::types::{ConsumerStatus, ScalingType, StreamStatus};
 use kinelog_tests::Server;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -346,4 +346,54 @@ async fn certificates_are_checked_unless_told_otherwise() {
     let strangers = stranger.directory.path().join("data/tls/ca.pem");
     let sentence = told(&put(&["--ca-cert", strangers.to_str().unwrap()]), 1);
     assert!(sentence.contains("invalid peer certificate"), "{sentence}");
+}
+
+#[tokio::test]
+async fn a_tail_by_fan_out_follows_reshards_and_leaves_no_consumer() {
+    let world = World::with_stream(2).await;
+    let client = world.server.client(50);
+    told(&world.put(numbered(0..500), &[]), 0);
+    let mut tail =
+        Running::start(world.kinelog(&["tail", STREAM, "--from", "horizon", "--fan-out"]));
+    let mut seen: BTreeSet<u32> = (0..500).map(|_| tail.line().parse().unwrap()).collect();
+    let update = client.update_shard_count().stream_name(STREAM).target_shard_count(4);
+    update.scaling_type(ScalingType::UniformScaling).send().await.unwrap();
+    active(&client).await;
+    told(&world.put(numbered(500..1000), &[]), 0);
+    seen.extend((0..500).map(|_| tail.line().parse::<u32>().unwrap()));
+    assert_eq!(seen.len(), 1000);
+    assert_eq!(consumers(&client).await, 1);
+    assert_eq!(tail.interrupted(), Some(0));
+    assert_eq!(consumers(&client).await, 0);
+}
+
+#[tokio::test]
+async fn a_consumer_that_was_there_before_stays() {
+    let world = World::with_stream(1).await;
+    let client = world.server.client(50);
+    told(&world.put("a\n", &[]), 0);
+    let summary = client.describe_stream_summary().stream_name(STREAM).send().await.unwrap();
+    let arn = summary.stream_description_summary.unwrap().stream_arn;
+    let register = client.register_stream_consumer().stream_arn(arn).consumer_name("mine");
+    register.send().await.unwrap();
+    for name in ["mine", "other"] {
+        let name = format!("--fan-out={name}");
+        let tailed = world.tail(&["--from", "horizon", "--count", "1", &name]);
+        assert_eq!(printed(&tailed), "a\n");
+    }
+    assert_eq!(consumers(&client).await, 1);
+}
+
+/// Registered consumers, once none is on its way out.
+async fn consumers(client: &Client) -> usize {
+    let summary = client.describe_stream_summary().stream_name(STREAM).send().await.unwrap();
+    let arn = summary.stream_description_summary.unwrap().stream_arn;
+    loop {
+        let list = client.list_stream_consumers().stream_arn(&arn).send().await.unwrap();
+        let consumers = list.consumers.unwrap_or_default();
+        if consumers.iter().all(|consumer| consumer.consumer_status != ConsumerStatus::Deleting) {
+            return consumers.len();
+        }
+        tokio::task::yield_now().await;
+    }
 }

@@ -8,6 +8,7 @@ pub mod identity;
 mod operations;
 mod profile;
 pub mod retries;
+pub mod subscription;
 pub mod tls;
 
 use std::error::Error;

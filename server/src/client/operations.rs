@@ -49,7 +49,7 @@ pub enum Position {
 
 impl Position {
     /// Its type and what belongs to it, with the name the number has in the operation.
-    fn members(&self, kind: &str, number: &str) -> Value {
+    pub(super) fn members(&self, kind: &str, number: &str) -> Value {
         match self {
             Self::Latest => json!({ kind: "LATEST" }),
             Self::Horizon => json!({ kind: "TRIM_HORIZON" }),

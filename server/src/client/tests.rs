@@ -7,7 +7,9 @@ use std::thread::JoinHandle;
 use serde_json::json;
 
 use super::*;
-use crate::aws::exception::Kind;
+use crate::aws::Encoding;
+use crate::aws::event_stream::{self, Payload};
+use crate::aws::exception::{Exception, Kind};
 use crate::aws::sigv4;
 use crate::aws::sigv4::signing::Credentials;
 
@@ -19,14 +21,15 @@ struct Script {
 }
 
 impl Script {
-    fn new(answers: Vec<String>) -> Self {
+    fn new<A: Into<Vec<u8>>>(answers: Vec<A>) -> Self {
+        let answers: Vec<Vec<u8>> = answers.into_iter().map(Into::into).collect();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let thread = std::thread::spawn(move || {
-            let talk = |answer: String| {
+            let talk = |answer: Vec<u8>| {
                 let (mut stream, _) = listener.accept().unwrap();
                 let request = read_request(&mut stream);
-                stream.write_all(answer.as_bytes()).unwrap();
+                stream.write_all(&answer).unwrap();
                 request
             };
             answers.into_iter().map(talk).collect()
@@ -182,4 +185,61 @@ async fn results_of_another_number_than_records_are_not_trusted() {
     let asked = script.asked().remove(0);
     let body = r#"{"Records":[{"Data":"ZA==","PartitionKey":"k"}],"StreamName":"s"}"#;
     assert!(asked.ends_with(body), "{asked}");
+}
+
+/// The answer to a subscription that sends these messages and ends.
+fn stream_of(messages: &[event_stream::Pieces]) -> Vec<u8> {
+    let body: Vec<u8> = messages.iter().flat_map(|pieces| pieces.concat()).collect();
+    [b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", &body[..]].concat()
+}
+
+fn event(payload: &str) -> event_stream::Pieces {
+    let payload = Payload::whole(payload.as_bytes());
+    event_stream::event("SubscribeToShardEvent", Encoding::Json, payload)
+}
+
+#[tokio::test]
+async fn a_subscription_gives_events_until_it_ends() {
+    let some = r#"{"Records":[{"SequenceNumber":"49","Data":"aGk=","PartitionKey":"k"}],
+                  "ContinuationSequenceNumber":"50","MillisBehindLatest":0}"#;
+    let last = r#"{"Records":[],"MillisBehindLatest":0,"ChildShards":[
+                  {"ShardId":"shardId-000000000001","ParentShards":["shardId-000000000000"]}]}"#;
+    let first = event_stream::initial_response(Encoding::Json);
+    let script = Script::new(vec![stream_of(&[first, event(some), event(last)])]);
+    let client = script.client(PATIENT);
+    let after = Position::After("48".to_owned());
+    let mut subscription = client.subscribe("arn", "shardId-000000000000", &after).await.unwrap();
+    let event = subscription.next().await.unwrap().unwrap();
+    assert_eq!(event.records[0].data, b"hi");
+    assert_eq!(event.continuation_sequence_number.as_deref(), Some("50"));
+    let event = subscription.next().await.unwrap().unwrap();
+    assert_eq!(event.continuation_sequence_number, None);
+    assert_eq!(event.child_shards[0].shard_id, "shardId-000000000001");
+    assert_eq!(subscription.next().await.unwrap(), None);
+    let body = r#"{"ConsumerARN":"arn","ShardId":"shardId-000000000000","StartingPosition":{"SequenceNumber":"48","Type":"AFTER_SEQUENCE_NUMBER"}}"#;
+    assert!(script.asked()[0].ends_with(body));
+}
+
+#[tokio::test]
+async fn what_ends_a_subscription_is_told() {
+    let exception = Exception::new(Kind::ResourceInUse, "taken over");
+    let exception = event_stream::exception(&exception, Encoding::Json);
+    let mut damaged = stream_of(&[event("{}")]);
+    *damaged.last_mut().unwrap() ^= 1;
+    let endless = [&stream_of(&[])[..], &[0xff; 100]].concat();
+    let mut cut_off = stream_of(&[event("{}")]);
+    cut_off.pop();
+    let script = Script::new(vec![stream_of(&[exception]), damaged, endless, cut_off]);
+    let client = script.client(PATIENT);
+    for words in [
+        "ResourceInUseException: taken over",
+        "does not answer SubscribeToShard as Kinesis does: malformed message",
+        "does not answer SubscribeToShard as Kinesis does: malformed message",
+        "does not answer SubscribeToShard as Kinesis does: it ended within an event",
+    ] {
+        let mut subscription = client.subscribe("arn", "s", &Position::Latest).await.unwrap();
+        let failure = subscription.next().await.unwrap_err();
+        assert!(failure.to_string().contains(words), "{failure}");
+    }
+    drop(script.asked());
 }

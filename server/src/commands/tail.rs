@@ -5,6 +5,7 @@
 //! ends, what it became is read after all its parents have ended: records of a key are printed in
 //! order across reshards.
 
+mod fan_out;
 mod lineage;
 mod polling;
 mod printing;
@@ -22,6 +23,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use self::fan_out::{FanOut, Registration};
 use self::lineage::Lineage;
 use self::polling::Polling;
 use self::printing::{Batch, Form, Printed, Printer};
@@ -46,10 +48,11 @@ Examples:
   kinelog tail clicks --from horizon --count 10    the ten oldest records
   kinelog tail clicks --from -15m --json           of the last 15 minutes, with keys and times
   kinelog tail clicks --from 2026-01-31T12:00:00Z | jq .user
+  kinelog tail clicks --fan-out                    by enhanced fan-out, apart from other readers
   kinelog tail clicks --endpoint aws --profile work --region eu-west-1
 
-Each shard is read at most 5 times a second, the most that all its readers together are allowed.
-Ctrl-C ends with exit code 0, and so does a reader of the output that goes away.";
+Without fan-out each shard is read at most 5 times a second, the most that all its readers together
+are allowed. Ctrl-C ends with exit code 0, and so does a reader of the output that goes away.";
 
 /// Options of `kinelog tail`.
 #[derive(Args, Debug)]
@@ -63,6 +66,10 @@ pub(crate) struct Tail {
     /// Ends after so many records
     #[arg(long, value_name = "RECORDS")]
     count: Option<u64>,
+    /// Reads by enhanced fan-out, as the consumer of this name, which is registered if there is none; a
+    /// consumer that was registered here is deregistered in the end
+    #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    fan_out: Option<String>,
     /// Prints an object a line: shard, sequenceNumber, key, time, and data as text, or as base64 where
     /// it is no text
     #[arg(long, conflicts_with_all = ["base64", "null"])]
@@ -92,13 +99,53 @@ impl Tail {
         let (sender, batches) = mpsc::channel(BATCHES_WAITING_MAX);
         let printer = Printer::new(form, end, self.count, tokio::io::stdout());
         let start = self.from.position(Timestamp::from_millisecond(now_ms()).unwrap_or_default());
-        let follow = follow(client, stream, start, sender);
+        let consumer = match &self.fan_out {
+            Some(name) => Some(Registration::make(&client, &stream, name).await?),
+            None => None,
+        };
+        let reading = Reading::new(&client, &stream, sender, consumer.clone());
         let printed = tokio::select! {
-            printed = run(follow, printer.print(batches)) => printed,
+            printed = run(follow(&client, &stream, reading, start), printer.print(batches)) => printed,
             () = reader_gone() => Ok(()),
             _ = stop.received() => Ok(()),
         };
+        if let Some(consumer) = consumer {
+            tokio::select! {
+                () = consumer.give_up(&client) => {}
+                _ = stop.received() => {}
+            }
+        }
         printed.map(|()| ExitCode::SUCCESS)
+    }
+}
+
+/// How shards are read.
+enum Reading {
+    Polling(Polling),
+    FanOut(FanOut),
+}
+
+impl Reading {
+    fn new(
+        client: &Arc<Client>,
+        stream: &StreamRef,
+        batches: mpsc::Sender<Batch>,
+        consumer: Option<Registration>,
+    ) -> Self {
+        let client = Arc::clone(client);
+        match consumer {
+            None => Self::Polling(Polling::new(client, stream.clone(), batches)),
+            Some(consumer) => Self::FanOut(FanOut { client, consumer, batches }),
+        }
+    }
+
+    /// Reads a shard to its end; what it became, as far as the endpoint tells. Nothing when the
+    /// output ended first.
+    async fn read(&self, shard: &str, start: Position) -> Result<Option<Vec<ChildShard>>, Failure> {
+        match self {
+            Self::Polling(polling) => polling.read(shard, start).await,
+            Self::FanOut(fan_out) => fan_out.read(shard, start).await,
+        }
     }
 }
 
@@ -149,23 +196,23 @@ fn told(printed: io::Result<Printed>) -> Result<(), Sentence> {
 
 /// Reads all shards, parents before children, until there are no more.
 async fn follow(
-    client: Arc<Client>,
-    stream: StreamRef,
+    client: &Client,
+    stream: &StreamRef,
+    reading: Reading,
     start: Position,
-    batches: mpsc::Sender<Batch>,
 ) -> Result<(), Failure> {
-    let shards = first_list(&client, &stream).await?;
+    let shards = first_list(client, stream).await?;
     let mut lineage = Lineage::default();
     // From now on means: of what takes records now, and of what that becomes.
     let wanted = shards.iter().filter(|shard| start != Position::Latest || shard.is_open());
     wanted.for_each(|shard| lineage.add(&shard.shard_id, shard.parents()));
-    let polling = Arc::new(Polling::new(client, stream, batches));
+    let reading = Arc::new(reading);
     let mut readers = JoinSet::new();
     let mut position = start.clone();
     loop {
         while let Some(shard) = lineage.next_ready() {
-            let (polling, position) = (Arc::clone(&polling), position.clone());
-            readers.spawn(async move { (shard.clone(), polling.read(&shard, position).await) });
+            let (reading, position) = (Arc::clone(&reading), position.clone());
+            readers.spawn(async move { (shard.clone(), reading.read(&shard, position).await) });
         }
         // All shards that follow are read from where the output starts.
         if start == Position::Latest {
@@ -178,7 +225,7 @@ async fn follow(
         };
         let Some(children) = children? else { return Ok(()) };
         lineage.finish(&shard);
-        descend(&mut lineage, &polling.list_shards().await?, &children);
+        descend(&mut lineage, &client.list_shards(stream).await?, &children);
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::printing::Batch;
 use crate::aws::exception::Kind;
-use crate::client::answers::{ChildShard, Records, Shard};
+use crate::client::answers::{ChildShard, Records};
 use crate::client::failure::Failure;
 use crate::client::{Client, Position, StreamRef};
 
@@ -36,11 +36,6 @@ impl Polling {
         batches: mpsc::Sender<Batch>,
     ) -> Self {
         Self { client, stream, batches, reads: Semaphore::new(READS_MAX) }
-    }
-
-    /// All shards there are.
-    pub(super) async fn list_shards(&self) -> Result<Vec<Shard>, Failure> {
-        self.client.list_shards(&self.stream).await
     }
 
     /// Reads a shard to its end; what it became, as far as the endpoint tells. Nothing when the
