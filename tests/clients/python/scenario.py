@@ -947,7 +947,11 @@ def _():
 
 @step(56, "another world")
 def _():
-    other = client(region_name="eu-west-1", aws_access_key_id="123456789012")
+    other = client(
+        region_name="eu-west-1",
+        aws_access_key_id="123456789012",
+        aws_secret_access_key="secret",
+    )
     equal(other.list_streams()["StreamNames"], [])
     other.create_stream(StreamName="clicks", ShardCount=1)
     waiter = other.get_waiter("stream_exists")
