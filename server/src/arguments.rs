@@ -15,6 +15,7 @@ use kinelog_engine::config::{Config, Durability};
 
 use crate::commands;
 use crate::commands::put::{self, Put};
+use crate::commands::streams::{self, Streams};
 use crate::commands::tail::{self, Tail};
 use crate::commands::{Io, LogFormat};
 use crate::config_file;
@@ -36,6 +37,9 @@ Examples:
   kinelog serve --config kinelog.toml            options from a file, such as limits = \"off\"
   kinelog verify --data-dir ./kinelog-data       check every stored byte of a stopped store
   kinelog inspect kinelog-data/segments/*.seg    print what a stored file holds
+  kinelog streams create clicks --wait           make a stream; these three call any endpoint
+  kinelog put clicks < clicks.ndjson             a record for each line
+  kinelog tail clicks --from -15m                the records of the last 15 minutes and what comes
 
 Point an AWS SDK at it: AWS_ENDPOINT_URL_KINESIS=http://127.0.0.1:4567, any region, any key.
 Every option of `serve` is also a variable (KINELOG_DATA_DIR) and a key of the configuration file
@@ -62,6 +66,7 @@ pub fn main() -> ExitCode {
         Some(Command::Serve(serve)) => run(&serve),
         Some(Command::Put(put)) => commands::run_client(put.run()),
         Some(Command::Tail(tail)) => commands::run_client(tail.run()),
+        Some(Command::Streams(streams)) => commands::run_client(streams.run()),
         None => run(&arguments.serve),
     };
     result.unwrap_or_else(|sentence| {
@@ -124,6 +129,9 @@ enum Command {
     /// Prints the records of a stream of any Kinesis endpoint as they come
     #[command(after_help = tail::EXAMPLES)]
     Tail(Box<Tail>),
+    /// Lists, makes, shows and deletes streams of any Kinesis endpoint
+    #[command(after_help = streams::EXAMPLES)]
+    Streams(Box<Streams>),
     /// Prints what stored files hold: segments, log files, manifests, journals of the catalogue
     Inspect(Inspect),
     /// Prints the operations served and the constraints of their input as JSON, in the words of the

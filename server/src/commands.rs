@@ -4,6 +4,7 @@
 mod connection;
 mod figures;
 pub(crate) mod put;
+pub(crate) mod streams;
 pub(crate) mod tail;
 mod terminal;
 

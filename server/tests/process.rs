@@ -347,3 +347,26 @@ fn files_of_a_running_store_are_inspected() {
     let output = run(&["inspect", &file("missing")]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
 }
+
+#[test]
+fn streams_are_shown_with_the_rates_that_metrics_tell() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = with_a_record(directory.path());
+    let shown = || {
+        let endpoint = format!("http://{}", server.service);
+        let metrics = format!("http://{}/metrics", server.admin);
+        let describe = ["streams", "describe", "s", "--endpoint", &endpoint, "--metrics", &metrics];
+        let output = run(&describe);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        text(&output.stdout)
+    };
+    let stream = shown();
+    assert!(stream.contains("\nIn          0 records/s, 0 B/s\nOut "), "{stream}");
+    assert!(!stream.contains("IN REC/S"), "{stream}");
+    let metrics = r#"{"StreamName":"s","ShardLevelMetrics":["ALL"]}"#;
+    let answer = server.call("EnableEnhancedMonitoring", metrics);
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    server.call("PutRecord", r#"{"StreamName":"s","PartitionKey":"k","Data":"aGk="}"#);
+    let shards = shown();
+    assert!(shards.contains("  IN REC/S  IN B/S  OUT REC/S  OUT B/S  STARTING"), "{shards}");
+}

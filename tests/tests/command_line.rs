@@ -397,3 +397,46 @@ async fn consumers(client: &Client) -> usize {
         tokio::task::yield_now().await;
     }
 }
+
+#[tokio::test]
+async fn streams_are_made_listed_shown_and_deleted() {
+    let world = World::new(&["--limits", "off"]);
+    let streams =
+        |arguments: &[&str]| world.kinelog(&[&["streams"], arguments].concat()).output().unwrap();
+    let output = streams(&["create", STREAM, "--shards", "2", "--wait"]);
+    assert_eq!(
+        (told(&output, 0).as_str(), text(&output.stdout)),
+        ("kinelog: clicks can be used\n", String::new())
+    );
+    told(&streams(&["create", "more", "--wait"]), 0);
+    let list = printed(&streams(&[]));
+    assert_eq!(printed(&streams(&["list"])), list);
+    let lines: Vec<_> = list.lines().map(|line| line.split("  ").next().unwrap()).collect();
+    assert_eq!(lines, ["NAME", "clicks", "more"]);
+    assert!(list.contains("  ACTIVE  ON_DEMAND    2"), "{list}");
+
+    let client = world.server.client(50);
+    let merge = client.merge_shards().stream_name(STREAM).shard_to_merge("shardId-000000000000");
+    merge.adjacent_shard_to_merge("shardId-000000000001").send().await.unwrap();
+    active(&client).await;
+    let shown = printed(&streams(&["describe", STREAM]));
+    let (facts, shards) = shown.split_once("\n\n").unwrap();
+    assert!(facts.contains("Shards      1 open, 2 closed\n"), "{facts}");
+    let shards: Vec<Vec<_>> = shards
+        .lines()
+        .map(|line| line.split("  ").map(str::trim).filter(|entry| !entry.is_empty()).collect())
+        .collect();
+    assert_eq!(
+        shards[0],
+        ["SHARD", "STATE", "SHARE", "PARENTS", "AGE", "STARTING SEQUENCE NUMBER"]
+    );
+    assert_eq!(shards[1][..4], ["shardId-000000000000", "closed", "50.0 %", "-"]);
+    assert_eq!(shards[3][..4], ["shardId-000000000002", "open", "100.0 %", "0 + 1"]);
+
+    told(&streams(&["delete", STREAM, "--wait"]), 0);
+    assert!(!printed(&streams(&[])).contains(STREAM));
+    let gone = "kinelog: ResourceNotFoundException: Stream clicks under account 000000000000 not \
+                found.\n";
+    assert_eq!(told(&streams(&["describe", STREAM]), 1), gone);
+    assert_eq!(told(&streams(&["delete", STREAM]), 1), gone);
+}
