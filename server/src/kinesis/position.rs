@@ -6,7 +6,7 @@ use kinelog_engine::types::{Ordinal, ParsedSequenceNumber, SequenceNumber, Shard
 use super::context::Call;
 use super::shard_id::ShardId;
 use super::stream_ref::StreamRef;
-use super::{Operation, failures, reshard, shapes};
+use super::{Operation, failures, reshard, shapes, unconfirmed};
 use crate::aws::exception::{Exception, Kind};
 use crate::aws::shape::Shape;
 
@@ -124,7 +124,7 @@ impl Wanted<'_> {
     fn of_this_shard(&self, text: &str) -> Result<SequenceNumber, Exception> {
         let wrong = |message: String| Exception::new(Kind::InvalidArgument, message);
         let Self { operation, stream: StreamRef { name, account, .. }, shard, .. } = self;
-        let (id, operation) = (ShardId(shard.index), operation.name());
+        let (id, operation) = (ShardId(shard.index), unconfirmed::position_used_in(*operation));
         let invalid = |reason: &str| {
             wrong(format!(
                 "StartingSequenceNumber {text} used in {operation} on shard {id} in stream {name} \

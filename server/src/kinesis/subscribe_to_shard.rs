@@ -88,6 +88,12 @@ impl Target {
         Err(refused)
     }
 
+    fn taken_over(&self) -> Exception {
+        let StreamRef { name, account, .. } = &self.consumer.stream;
+        let id = ShardId(self.shard.index);
+        unconfirmed::subscription_taken_over(account, name, id, &self.consumer.name)
+    }
+
     fn held(&self) -> Exception {
         let StreamRef { name, account, .. } = &self.consumer.stream;
         failures::subscription_held(account, name, ShardId(self.shard.index), &self.consumer.name)
@@ -119,7 +125,8 @@ pub(super) async fn answer(call: &Call<'_>, input: &Input<'_>) -> Result<Events,
     let Target { consumer, stream, shard, place } = &target;
     let (context, consumer_name) = (call.context, &consumer.name);
     let subscriptions = context.subscriptions();
-    let ended = subscriptions.begin(place.clone(), call.now, target.held())?;
+    let ended = subscriptions.begin(place.clone(), call.now, target.taken_over());
+    let ended = ended.ok_or_else(|| target.held())?;
     // Whoever deregistered it before this point has not seen the subscription.
     require_active(call, consumer).await?;
     let subscription = Subscription {
@@ -129,7 +136,7 @@ pub(super) async fn answer(call: &Call<'_>, input: &Input<'_>) -> Result<Events,
         shard: Arc::clone(shard),
         // A number may name a place no record has; in a closed shard none will ever have it.
         next: shard.closed.map_or(next, |closed| next.min(closed.end)),
-        encoding: call.encoding,
+        encoding: unconfirmed::event_encoding(call.encoding),
         ended,
         credit: context.throttle().push_credit(place.to_string(), call.now),
         counters: Counters::open(context.traffic().of_consumer(stream.id, consumer_name)),

@@ -6,6 +6,8 @@ use std::fmt::Display;
 use kinelog_engine::types::{StreamStatus, Timestamp};
 
 use super::shard_id::ShardId;
+use super::{Operation, failures};
+use crate::aws::Encoding;
 use crate::aws::exception::{Exception, Kind};
 
 /// Neither `StreamName` nor `StreamARN`.
@@ -283,6 +285,27 @@ pub(super) fn too_many_consumers_creating(stream: &str, account: &str, limit: us
              state CREATING."
         ),
     )
+}
+
+/// What ends a subscription that another call has taken over: the words of a call that comes too
+/// early. One comes too early also where the client of the other has left.
+pub(super) fn subscription_taken_over(
+    account: &str,
+    stream: &str,
+    shard: ShardId,
+    consumer: &str,
+) -> Exception {
+    failures::subscription_held(account, stream, shard, consumer)
+}
+
+/// The operation that messages about a position name, whichever it came with.
+pub(super) const fn position_used_in(operation: Operation) -> &'static str {
+    operation.name()
+}
+
+/// The encoding of a subscription's messages, given that of the request.
+pub(super) const fn event_encoding(request: Encoding) -> Encoding {
+    request
 }
 
 /// Too many calls of a consumer for a shard.
