@@ -257,6 +257,11 @@ impl Engine {
         self.inner.catalog.store()
     }
 
+    /// 64 random bits.
+    pub fn random(&self) -> u64 {
+        self.inner.device.entropy.next_u64()
+    }
+
     /// The clock in use.
     pub fn now(&self) -> Timestamp {
         self.inner.device.clock.now()

@@ -2,6 +2,7 @@
 //! the program is one sentence on standard error that says what to do, with exit code 2 for the
 //! command line and 1 for all else.
 
+mod faults;
 mod tls;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -19,6 +20,7 @@ use crate::commands::streams::{self, Streams};
 use crate::commands::tail::{self, Tail};
 use crate::commands::{Io, LogFormat};
 use crate::config_file;
+use crate::faults::RuleSet;
 use crate::http;
 use crate::http::Bounds;
 use crate::kinesis::OnDemandPolicy;
@@ -27,6 +29,7 @@ use crate::limits;
 use crate::server;
 use crate::server::{AdminListen, StreamToCreate};
 use crate::throttle::Limits;
+use faults::FaultOptions;
 use tls::TlsOptions;
 
 /// Ends `--help`.
@@ -83,8 +86,9 @@ fn run(serve: &Serve) -> Result<ExitCode, String> {
         );
         return Ok(ExitCode::from(2));
     }
+    let settings = server::Settings { faults: serve.faults.rules()?, ..serve.server() };
     commands::start_log(serve.log_format);
-    commands::serve(&serve.engine(), serve.io, serve.tls.choice(), serve.server())
+    commands::serve(&serve.engine(), serve.io, serve.tls.choice(), settings)
 }
 
 /// Prints what was asked for, or the first paragraph of what is wrong as one sentence.
@@ -216,6 +220,8 @@ struct Serve {
     /// Account in ARNs, 12 digits; an access key of 12 digits is an account of its own
     #[arg(long, env = "KINELOG_ACCOUNT_ID", default_value = "000000000000", value_parser = account)]
     account_id: String,
+    #[command(flatten)]
+    faults: FaultOptions,
     /// Time a stream spends in CREATING, UPDATING and DELETING, in milliseconds
     #[arg(long, value_name = "MS", env = "KINELOG_TRANSITION_MS", default_value_t = 500)]
     transition_ms: u64,
@@ -306,6 +312,7 @@ impl Serve {
             durability: self.durability(),
             streams: self.create_stream.clone(),
             region: self.region.clone(),
+            faults: RuleSet::default(),
             admin: self.admin_listen.unwrap_or(DEFAULT_ADMIN),
         }
     }

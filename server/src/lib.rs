@@ -2,7 +2,7 @@
 //!
 //! Layers, lowest first; a module imports from the ones above it in this list only:
 //! `limits`, `aws` (protocol pieces), `client` (calls to any endpoint), `metrics`, `throttle`, `seal`,
-//! `shard_iterator`, `kinesis` (one file an operation), `tls`, `http`, `server` (assembly),
+//! `shard_iterator`, `faults`, `kinesis` (one file an operation), `tls`, `http`, `server` (assembly),
 //! `commands`, `config_file` and `arguments` (the binary).
 
 pub mod arguments;
@@ -10,6 +10,7 @@ pub mod aws;
 pub mod client;
 mod commands;
 mod config_file;
+pub mod faults;
 pub mod http;
 pub mod kinesis;
 pub mod limits;

@@ -579,3 +579,18 @@ pub const CONSUMERS_MEASURED_MAX: usize = 1_000;
 ///
 /// Reason: no longer than a subscription lasts, so that a client may pause for all of one.
 pub const STALLED_TIME_MAX: Duration = Duration::from_mins(5);
+
+/// Fault rules in force at once.
+///
+/// Reason: every call goes through all of them; no test needs more.
+pub const FAULT_RULES_MAX: usize = 100;
+
+/// Longest time a fault rule adds to a call, in milliseconds.
+///
+/// Reason: longer than any client waits for an answer.
+pub const FAULT_LATENCY_MS_MAX: u64 = 600_000;
+
+/// Longest set of fault rules that is read, in bytes.
+///
+/// Reason: all rules there may be, at 600 bytes each.
+pub const FAULT_RULES_BYTES_MAX: usize = 64 << 10;

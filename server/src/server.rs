@@ -13,6 +13,7 @@ use crate::aws::exception::Exception;
 use crate::aws::output::Output;
 use crate::aws::sigv4::Principal;
 use crate::aws::value::Value;
+use crate::faults::{Faults, RuleSet};
 use crate::http::{self, Admin, Api, Health, Running, Status};
 use crate::kinesis::context::{self, Context};
 use crate::kinesis::{self, Operation, Scaler};
@@ -32,6 +33,8 @@ pub struct Settings {
     pub streams: Vec<StreamToCreate>,
     /// Region of these streams.
     pub region: String,
+    /// Faults to inject on purpose, from the start.
+    pub faults: RuleSet,
     /// Address of health and metrics.
     pub admin: AdminListen,
 }
@@ -119,13 +122,16 @@ pub enum StartError {
 ///
 /// See `StartError`; nothing serves then.
 pub async fn start(settings: Settings, engine: Engine) -> Result<Server, StartError> {
-    let Settings { http, kinesis, durability, streams, region, admin } = settings;
+    let Settings { http, kinesis, durability, streams, region, faults, admin } = settings;
     let context = Context::new(engine, kinesis);
     kinesis::resume_transitions(&context);
     for StreamToCreate { name, shards } in streams {
         if let Err(reason) = kinesis::ensure_stream(&context, &region, &name, shards).await {
             return Err(StartError::Stream { name, reason });
         }
+    }
+    if !faults.is_empty() {
+        context.faults().replace(faults);
     }
     let api = Arc::new(Kinesis { context, durability, tls: http.tls.as_ref().map(Tls::source) });
     let metrics = Arc::new(Metrics::new());
@@ -192,6 +198,14 @@ impl Api for Kinesis {
         self.context.engine.now().0 / 1_000
     }
 
+    fn operations(&self) -> &'static [&'static str] {
+        Operation::NAMES
+    }
+
+    fn faults(&self) -> &Faults {
+        self.context.faults()
+    }
+
     fn health(&self) -> Health {
         let engine = &self.context.engine;
         let stopped = engine.stopped();
@@ -211,6 +225,7 @@ impl Api for Kinesis {
             disk_full,
             limits: self.context.settings().limits.to_string(),
             tls: self.tls,
+            faults: self.faults().shown().into_iter().map(|shown| shown.rule).collect(),
         }
     }
 
@@ -219,6 +234,9 @@ impl Api for Kinesis {
         let mut values = engine.metrics().values();
         values.extend(self.context.refused());
         values.extend(self.context.fan_out_values());
+        let streams = || kinesis::measured_streams(&self.context);
+        let mut families = self.context.traffic().collect(streams);
+        families.extend(self.faults().collect());
         Observed {
             labels: vec![
                 ("version", env!("CARGO_PKG_VERSION").to_owned()),
@@ -229,7 +247,7 @@ impl Api for Kinesis {
             ],
             values,
             histograms: engine.metrics().histograms(),
-            families: self.context.traffic().collect(|| kinesis::measured_streams(&self.context)),
+            families,
         }
     }
 }

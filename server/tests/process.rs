@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 #![expect(clippy::disallowed_methods, reason = "the test looks at files as a user does")]
 
+#[path = "process/faults.rs"]
+mod faults;
 #[path = "process/tls.rs"]
 mod tls;
 

@@ -36,6 +36,7 @@ const SERVER_LAYERS: &[&str] = &[
     "throttle",
     "seal",
     "shard_iterator",
+    "faults",
     "kinesis",
     "tls",
     "http",

@@ -9,91 +9,84 @@ use hyper::StatusCode;
 use super::Encoding;
 use super::writer::Writer;
 
-/// Name of an exception.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident: $name:literal,)*) => {
+        /// Name of an exception.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Kind {
+            $($(#[$doc])* $kind,)*
+        }
+
+        impl Kind {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$kind,)*];
+
+            /// Its name on the wire.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$kind => $name,)* }
+            }
+        }
+    };
+}
+
+kinds! {
     /// 400
-    AccessDenied,
+    AccessDenied: "AccessDeniedException",
     /// 400
-    DryRunOperation,
+    DryRunOperation: "DryRunOperationException",
     /// 400
-    ExpiredIterator,
+    ExpiredIterator: "ExpiredIteratorException",
     /// 400
-    ExpiredNextToken,
+    ExpiredNextToken: "ExpiredNextTokenException",
     /// 400
-    ExpiredToken,
+    ExpiredToken: "ExpiredTokenException",
     /// 400
-    IncompleteSignature,
+    IncompleteSignature: "IncompleteSignatureException",
     /// 500, `{"__type":"InternalFailure"}`, with a message where the operator can act on it
-    InternalFailure,
+    InternalFailure: "InternalFailure",
     /// 400
-    InvalidArgument,
+    InvalidArgument: "InvalidArgumentException",
     /// 400
-    InvalidSignature,
+    InvalidSignature: "InvalidSignatureException",
     /// 400
-    KmsAccessDenied,
+    KmsAccessDenied: "KMSAccessDeniedException",
     /// 400
-    KmsDisabled,
+    KmsDisabled: "KMSDisabledException",
     /// 400
-    KmsInvalidState,
+    KmsInvalidState: "KMSInvalidStateException",
     /// 400
-    KmsNotFound,
+    KmsNotFound: "KMSNotFoundException",
     /// 400
-    KmsOptInRequired,
+    KmsOptInRequired: "KMSOptInRequired",
     /// 400
-    KmsThrottling,
+    KmsThrottling: "KMSThrottlingException",
     /// 400
-    LimitExceeded,
+    LimitExceeded: "LimitExceededException",
     /// 400
-    MissingAuthenticationToken,
+    MissingAuthenticationToken: "MissingAuthenticationTokenException",
     /// 400
-    ProvisionedThroughputExceeded,
+    ProvisionedThroughputExceeded: "ProvisionedThroughputExceededException",
     /// 400
-    ResourceInUse,
+    ResourceInUse: "ResourceInUseException",
     /// 400
-    ResourceNotFound,
+    ResourceNotFound: "ResourceNotFoundException",
     /// 400, message key `Message`
-    Serialization,
+    Serialization: "SerializationException",
     /// 503, while shutting down
-    ServiceUnavailable,
+    ServiceUnavailable: "ServiceUnavailable",
     /// 400, no message
-    UnknownOperation,
+    UnknownOperation: "UnknownOperationException",
     /// 400
-    UnrecognizedClient,
+    UnrecognizedClient: "UnrecognizedClientException",
     /// 400
-    Validation,
+    Validation: "ValidationException",
 }
 
 impl Kind {
-    /// Its name on the wire.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::AccessDenied => "AccessDeniedException",
-            Self::DryRunOperation => "DryRunOperationException",
-            Self::ExpiredIterator => "ExpiredIteratorException",
-            Self::ExpiredNextToken => "ExpiredNextTokenException",
-            Self::ExpiredToken => "ExpiredTokenException",
-            Self::IncompleteSignature => "IncompleteSignatureException",
-            Self::InternalFailure => "InternalFailure",
-            Self::InvalidArgument => "InvalidArgumentException",
-            Self::InvalidSignature => "InvalidSignatureException",
-            Self::KmsAccessDenied => "KMSAccessDeniedException",
-            Self::KmsDisabled => "KMSDisabledException",
-            Self::KmsInvalidState => "KMSInvalidStateException",
-            Self::KmsNotFound => "KMSNotFoundException",
-            Self::KmsOptInRequired => "KMSOptInRequired",
-            Self::KmsThrottling => "KMSThrottlingException",
-            Self::LimitExceeded => "LimitExceededException",
-            Self::MissingAuthenticationToken => "MissingAuthenticationTokenException",
-            Self::ProvisionedThroughputExceeded => "ProvisionedThroughputExceededException",
-            Self::ResourceInUse => "ResourceInUseException",
-            Self::ResourceNotFound => "ResourceNotFoundException",
-            Self::Serialization => "SerializationException",
-            Self::ServiceUnavailable => "ServiceUnavailable",
-            Self::UnknownOperation => "UnknownOperationException",
-            Self::UnrecognizedClient => "UnrecognizedClientException",
-            Self::Validation => "ValidationException",
-        }
+    /// The exception of this name, with or without `Exception` at its end.
+    pub fn of_name(name: &str) -> Option<Self> {
+        let stem = |name: &str| name.strip_suffix("Exception").unwrap_or(name).to_owned();
+        Self::ALL.iter().copied().find(|kind| stem(kind.name()) == stem(name))
     }
 
     /// Its HTTP status where it is answered in the encoding of the request.
@@ -218,6 +211,22 @@ mod tests {
         assert_eq!(failure.body(Encoding::Json), r#"{"__type":"InternalFailure"}"#);
         let unavailable = Exception::bare(Kind::ServiceUnavailable);
         assert_eq!(unavailable.body(Encoding::Json), r#"{"__type":"ServiceUnavailable"}"#);
+    }
+
+    #[test]
+    fn kinds_are_found_by_name() {
+        for (name, kind) in [
+            ("KMSOptInRequired", Some(Kind::KmsOptInRequired)),
+            ("KMSThrottlingException", Some(Kind::KmsThrottling)),
+            ("InternalFailure", Some(Kind::InternalFailure)),
+            ("InternalFailureException", Some(Kind::InternalFailure)),
+            ("ResourceInUse", Some(Kind::ResourceInUse)),
+            ("resourceinuse", None),
+            ("", None),
+        ] {
+            assert_eq!(Kind::of_name(name), kind, "{name}");
+        }
+        assert!(Kind::ALL.iter().all(|kind| Kind::of_name(kind.name()) == Some(*kind)));
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub enum Output {
     Whole(Bytes),
     /// The messages of an event stream.
     Events(Events),
+    /// Nothing: the connection is cut off, or one stream of it, where it has several.
+    Cut,
 }
 
 impl From<Bytes> for Output {

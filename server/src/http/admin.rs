@@ -1,5 +1,5 @@
-//! What operators ask, on an address of their own: `GET /health` and `GET /metrics`. One thread,
-//! apart from the service's workers, so that it answers also when they are busy.
+//! What operators ask, on an address of their own: `GET /health`, `GET /metrics`, and the faults
+//! that are injected on purpose, `GET`, `PUT` and `DELETE /faults`. One thread, apart from the service's workers, so that it answers also when they are busy.
 
 use std::convert::Infallible;
 use std::io;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
@@ -21,6 +21,7 @@ use tokio::task::LocalSet;
 
 use super::api::{Api, Status};
 use super::listener;
+use crate::faults::RuleSet;
 use crate::limits;
 use crate::metrics::Metrics;
 
@@ -106,7 +107,7 @@ async fn work<A: Api>(
 /// One request; the connection closes after its answer, and at the latest after the idle time.
 async fn serve<A: Api>(stream: tokio::net::TcpStream, api: &A, metrics: &Metrics) {
     let service = service_fn(async |request: Request<Incoming>| {
-        Ok::<_, Infallible>(answer(api, metrics, request.method(), request.uri().path()))
+        Ok::<_, Infallible>(answer(api, metrics, request).await)
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -120,23 +121,51 @@ async fn serve<A: Api>(stream: tokio::net::TcpStream, api: &A, metrics: &Metrics
     }
 }
 
-fn answer<A: Api>(
+async fn answer<A: Api>(
     api: &A,
     metrics: &Metrics,
-    method: &Method,
-    path: &str,
+    request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
-    match (method, path) {
+    let (head, body) = request.into_parts();
+    match (&head.method, head.uri.path()) {
         (&Method::GET, "/health") => health(api),
         (&Method::GET, "/metrics") => {
             let text = metrics.render(api.observed());
             respond(StatusCode::OK, "text/plain; version=0.0.4", text)
         }
-        (&Method::GET, _) => {
-            respond(StatusCode::NOT_FOUND, "text/plain", "ask /health or /metrics\n".to_owned())
+        (&Method::GET, "/faults") => faults(api),
+        (&Method::PUT, "/faults") => replace_faults(api, body).await,
+        (&Method::DELETE, "/faults") => {
+            api.faults().replace(RuleSet::default());
+            faults(api)
         }
-        _ => respond(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "GET only\n".to_owned()),
+        (_, "/faults") => refuse(StatusCode::METHOD_NOT_ALLOWED, "GET, PUT or DELETE"),
+        (&Method::GET, _) => refuse(StatusCode::NOT_FOUND, "ask /health, /metrics or /faults"),
+        _ => refuse(StatusCode::METHOD_NOT_ALLOWED, "GET only"),
     }
+}
+
+/// The rules in force, and how often each has struck.
+fn faults<A: Api>(api: &A) -> Response<Full<Bytes>> {
+    let text = serde_json::json!({ "rules": api.faults().shown() }).to_string();
+    respond(StatusCode::OK, "application/json", text)
+}
+
+async fn replace_faults<A: Api>(api: &A, body: Incoming) -> Response<Full<Bytes>> {
+    let Ok(body) = Limited::new(body, limits::FAULT_RULES_BYTES_MAX).collect().await else {
+        return refuse(StatusCode::PAYLOAD_TOO_LARGE, "these are too many bytes");
+    };
+    match RuleSet::from_json(&body.to_bytes(), api.operations()) {
+        Ok(set) => {
+            api.faults().replace(set);
+            faults(api)
+        }
+        Err(sentence) => refuse(StatusCode::BAD_REQUEST, &sentence),
+    }
+}
+
+fn refuse(status: StatusCode, sentence: &str) -> Response<Full<Bytes>> {
+    respond(status, "text/plain", format!("{sentence}\n"))
 }
 
 /// 503 when writes have stopped for good, so that checks by status notice.

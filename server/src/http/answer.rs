@@ -26,6 +26,7 @@ pub(super) struct Answer {
 enum Content {
     Whole(Bytes),
     Events(Box<EventBody>),
+    Cut,
 }
 
 impl Answer {
@@ -42,6 +43,12 @@ impl Answer {
 
     fn whole(status: StatusCode, content_type: Option<&'static str>, body: Bytes) -> Self {
         Self { status, content_type, body: Content::Whole(body) }
+    }
+
+    /// None; the status is for the counters alone.
+    pub(super) const fn cut() -> Self {
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        Self { status, content_type: None, body: Content::Cut }
     }
 
     /// An exception in the encoding of the request.
@@ -70,6 +77,7 @@ impl Answer {
         let mut response = Response::new(match self.body {
             Content::Whole(body) => ResponseBody::whole(body),
             Content::Events(body) => ResponseBody::events(body),
+            Content::Cut => ResponseBody::cut(),
         });
         *response.status_mut() = self.status;
         if let Some(content_type) = self.content_type {

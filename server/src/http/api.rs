@@ -9,6 +9,7 @@ use crate::aws::exception::Exception;
 use crate::aws::output::Output;
 use crate::aws::sigv4::Principal;
 use crate::aws::value::Value;
+use crate::faults::Faults;
 use crate::metrics::Observed;
 
 /// A set of operations reached by `X-Amz-Target`. One value is shared by all worker threads.
@@ -33,6 +34,12 @@ pub trait Api: Send + Sync + 'static {
 
     /// Seconds since the epoch.
     fn now_seconds(&self) -> u64;
+
+    /// Names of all operations.
+    fn operations(&self) -> &'static [&'static str];
+
+    /// Faults injected on purpose.
+    fn faults(&self) -> &Faults;
 
     /// How the server is.
     fn health(&self) -> Health;
@@ -62,6 +69,8 @@ pub struct Health {
     pub limits: String,
     /// Where the certificate comes from: `files` or `self-signed`; nothing without TLS.
     pub tls: Option<&'static str>,
+    /// Rules of the faults injected on purpose; empty when there are none.
+    pub faults: Vec<String>,
 }
 
 /// Health in one word.

@@ -92,6 +92,8 @@ enum Content {
     EmptyOfUnknownLength,
     /// Made while it is sent.
     Events(Box<EventBody>),
+    /// Never sent, nor is the head before it.
+    Cut,
 }
 
 /// The answer cannot be sent to its end.
@@ -116,6 +118,16 @@ impl ResponseBody {
         Self { content: Content::Events(events), held: None }
     }
 
+    /// The body of an answer that is not sent.
+    pub(super) const fn cut() -> Self {
+        Self { content: Content::Cut, held: None }
+    }
+
+    /// True when the answer is not to be sent.
+    pub(super) const fn is_cut(&self) -> bool {
+        matches!(self.content, Content::Cut)
+    }
+
     /// True when it is made while it is sent, and so takes as long as that takes.
     pub fn is_events(&self) -> bool {
         matches!(self.content, Content::Events(_))
@@ -132,7 +144,7 @@ impl ResponseBody {
     pub fn remaining(&self) -> usize {
         match &self.content {
             Content::Whole(rope) => rope.as_ref().map_or(0, Buf::remaining),
-            Content::EmptyOfUnknownLength | Content::Events(_) => 0,
+            Content::EmptyOfUnknownLength | Content::Events(_) | Content::Cut => 0,
         }
     }
 }
@@ -148,6 +160,7 @@ impl Body for ResponseBody {
         let rope = match &mut self.content {
             Content::Whole(rope) => rope.take(),
             Content::EmptyOfUnknownLength => None,
+            Content::Cut => return Poll::Ready(Some(Err(BrokenOff))),
             Content::Events(events) => {
                 let message = events.poll_next(context);
                 return message.map(|message| message.map(|rope| rope.map(Frame::data)));
@@ -165,7 +178,7 @@ impl Body for ResponseBody {
             Content::Whole(rope) => {
                 SizeHint::with_exact(rope.as_ref().map_or(0, |rope| rope.remaining as u64))
             }
-            Content::EmptyOfUnknownLength | Content::Events(_) => SizeHint::new(),
+            Content::EmptyOfUnknownLength | Content::Events(_) | Content::Cut => SizeHint::new(),
         }
     }
 }

@@ -1,6 +1,5 @@
 //! One connection from its first byte to its close.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
@@ -17,7 +16,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::answer;
 use super::api::Api;
-use super::body::ResponseBody;
+use super::body::{BrokenOff, ResponseBody};
 use super::bounds::Bounds;
 use super::pipeline::{self, Front};
 use super::transport::{Activity, Overdue, Transport};
@@ -121,7 +120,7 @@ async fn answer<A: Api>(
     requests: Requests,
     front: Rc<Front<A>>,
     activity: Rc<Activity>,
-) -> Result<Response<ResponseBody>, Infallible> {
+) -> Result<Response<ResponseBody>, BrokenOff> {
     let (in_flight, refused) = activity.begin_request();
     let one = request.version() < Version::HTTP_2;
     let chunked = one && request.headers().contains_key(header::TRANSFER_ENCODING);
@@ -132,6 +131,9 @@ async fn answer<A: Api>(
     } else {
         pipeline::answer(&front, request).await
     };
+    if response.body().is_cut() {
+        return Err(BrokenOff);
+    }
     if chunked {
         answer::close(&mut response); // Nothing after a chunked body is taken for a request.
     }

@@ -153,6 +153,7 @@ async fn dispatch<A: Api>(
             match result {
                 Ok(Output::Whole(body)) => Answer::success(encoding, body),
                 Ok(Output::Events(events)) => Answer::events(front.event_body(events)),
+                Ok(Output::Cut) => Answer::cut(),
                 Err(exception) => Answer::exception(encoding, &exception),
             }
         }

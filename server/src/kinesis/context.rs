@@ -15,6 +15,7 @@ use crate::aws::Encoding;
 use crate::aws::exception::Exception;
 use crate::aws::sigv4::Principal;
 use crate::aws::writer::Writer;
+use crate::faults::{Faults, Partial};
 use crate::limits;
 use crate::metrics::traffic::Traffic;
 use crate::seal::SealKey;
@@ -89,6 +90,7 @@ struct Shared {
     loads: Loads,
     feeds: Feeds,
     subscriptions: Subscriptions,
+    faults: Faults,
     seal_key: SealKey,
     changes: tokio::sync::Mutex<()>,
     spread: [AtomicUsize; SPREADS],
@@ -103,6 +105,7 @@ impl Context {
             loads: Loads::default(),
             feeds: Feeds::default(),
             subscriptions: Subscriptions::default(),
+            faults: Faults::new(engine.random()),
             seal_key: SealKey::new(engine.store_id()),
             settings,
             changes: tokio::sync::Mutex::default(),
@@ -139,6 +142,11 @@ impl Context {
     /// Who subscribes to what.
     pub(super) fn subscriptions(&self) -> &Subscriptions {
         &self.shared.subscriptions
+    }
+
+    /// Faults on purpose.
+    pub fn faults(&self) -> &Faults {
+        &self.shared.faults
     }
 
     /// The buckets.
@@ -184,6 +192,8 @@ pub(super) struct Call<'a> {
     pub(super) now: Timestamp,
     /// Encoding of the answer.
     pub(super) encoding: Encoding,
+    /// Records of the call that a fault rule lets fail.
+    pub(super) partial: Option<Partial>,
 }
 
 impl<'a> Call<'a> {
@@ -202,7 +212,8 @@ impl<'a> Call<'a> {
 
     fn of(context: &'a Context, account: &'a str, region: &'a str, encoding: Encoding) -> Self {
         let namespace = format!("{account}/{region}");
-        Self { context, account, region, namespace, now: context.engine.now(), encoding }
+        let now = context.engine.now();
+        Self { context, account, region, namespace, now, encoding, partial: None }
     }
 
     /// The engine's key of the caller's stream `name`.

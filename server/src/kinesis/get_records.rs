@@ -70,7 +70,8 @@ impl Request {
     }
 }
 
-fn refused(error: ShardIteratorError, now: Timestamp) -> Exception {
+/// Why an iterator is refused, in the service's words.
+pub(super) fn refused(error: ShardIteratorError, now: Timestamp) -> Exception {
     match error {
         ShardIteratorError::Invalid => {
             Exception::new(Kind::InvalidArgument, "Invalid ShardIterator.")

@@ -32,6 +32,7 @@ mod get_records;
 mod get_resource_policy;
 mod get_shard_iterator;
 mod increase_stream_retention_period;
+mod injected;
 mod lifecycle;
 mod list_shards;
 mod list_stream_consumers;
@@ -107,6 +108,9 @@ macro_rules! operations {
         impl Operation {
             /// All of them.
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// Their names.
+            pub const NAMES: &'static [&'static str] = &[$(stringify!($name),)*];
 
             /// Its name.
             pub const fn name(self) -> &'static str {
@@ -191,6 +195,10 @@ impl Operation {
         body: Value<'_>,
     ) -> Result<Output, Exception> {
         let input = input::read(body, self.shape(), encoding)?;
-        self.answer(&Call::new(context, principal, encoding), &input).await
+        let call = Call::new(context, principal, encoding);
+        if context.faults().are_on() {
+            return injected::answer(self, call, &input).await;
+        }
+        self.answer(&call, &input).await
     }
 }

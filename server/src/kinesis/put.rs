@@ -173,7 +173,7 @@ pub(super) async fn put(
     via: Via,
 ) -> Report {
     let mut report = Report { outcomes: vec![Outcome::Failed; entries.len()], failure: None };
-    let mut pending = (0..entries.len()).collect();
+    let mut pending = spared(call, stream, settings, entries, &mut report.outcomes);
     let mut routed = None;
     loop {
         let by = routed.as_deref().unwrap_or(stream);
@@ -191,6 +191,25 @@ pub(super) async fn put(
     let latest = routed.as_deref().unwrap_or(stream);
     count(call, latest, entries, &report.outcomes, via);
     report
+}
+
+/// The records to store: all but those that a fault rule lets fail, which are marked.
+fn spared(
+    call: &Call<'_>,
+    stream: &Stream,
+    settings: &WriteSettings,
+    entries: &[Entry<'_>],
+    outcomes: &mut [Outcome],
+) -> Vec<usize> {
+    let Some(partial) = call.partial else { return (0..entries.len()).collect() };
+    let failed = partial.choose(entries.len());
+    let (failing, spared) = (0..entries.len()).partition(|&entry| failed[entry]);
+    if partial.kind() == Kind::ProvisionedThroughputExceeded {
+        for (place, entry) in route(call, stream, settings, entries, failing) {
+            outcomes[entry] = Outcome::Throttled(stream.shards[place].index);
+        }
+    }
+    spared
 }
 
 fn count(call: &Call<'_>, stream: &Stream, entries: &[Entry<'_>], outcomes: &[Outcome], via: Via) {

@@ -120,7 +120,11 @@ impl Run {
 
     async fn deliver(&mut self, out: &Emitter) -> Result<(), Exception> {
         loop {
-            let message = match self.next().await? {
+            let next = self.next().await?;
+            if let Some(fault) = self.it.context.faults().in_stream(&self.it.stream_name) {
+                return Err(fault);
+            }
+            let message = match next {
                 Next::Records(stream, block) => self.records(&stream, &block).await,
                 Next::Nothing(stream) => {
                     let behind_ms = self.behind_ms(&stream).await;

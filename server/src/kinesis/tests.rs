@@ -9,6 +9,7 @@ mod consumers;
 mod creating;
 mod dry_run;
 mod encrypting;
+mod faults;
 mod listing;
 mod monitoring;
 mod on_demand;
@@ -237,7 +238,7 @@ impl World {
 fn whole(output: Output) -> Bytes {
     match output {
         Output::Whole(body) => body,
-        Output::Events(_) => panic!("an event stream"),
+        Output::Events(_) | Output::Cut => panic!("no whole body"),
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kinelog::aws::basic_date;
+use kinelog::faults::RuleSet;
 use kinelog::http::{self, Bounds};
 use kinelog::kinesis::context;
 use kinelog::server::{self, AdminListen, Server};
@@ -104,6 +105,7 @@ impl Service {
                 durability: Durability::Fsync,
                 streams: Vec::new(),
                 region: REGION.to_owned(),
+                faults: RuleSet::default(),
                 admin: AdminListen::Off,
             };
             (engine.clone(), server::start(settings, engine).await.unwrap())

@@ -13,7 +13,7 @@ impl Operators {
     fn start() -> Self {
         let metrics = Arc::new(Metrics::new());
         let address = (Ipv4Addr::LOCALHOST, 0).into();
-        let admin = Admin::start(address, Arc::new(Fake), Arc::clone(&metrics)).unwrap();
+        let admin = Admin::start(address, Arc::new(Fake::default()), Arc::clone(&metrics)).unwrap();
         Self { admin, metrics }
     }
 
@@ -22,8 +22,15 @@ impl Operators {
     }
 
     fn ask(&self, method: &str, path: &str) -> Reply {
+        self.send(method, path, "")
+    }
+
+    fn send(&self, method: &str, path: &str, body: &str) -> Reply {
         let mut client = self.connect();
-        client.write(format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+        let length = body.len();
+        client.write(format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n{body}"
+        ));
         let reply = client.reply();
         assert!(client.is_closed());
         reply
@@ -35,7 +42,7 @@ fn health_is_one_json_object() {
     let reply = Operators::start().ask("GET", "/health");
     let expected = concat!(
         r#"{"version":"0","status":"ok","durability":"none","io":"simulated","#,
-        r#""flush_micros":null,"stopped":null,"disk_full":false,"limits":"aws","tls":null}"#,
+        r#""flush_micros":null,"stopped":null,"disk_full":false,"limits":"aws","tls":null,"faults":[]}"#,
     );
     reply.assert(200, Some("application/json"), expected);
 }
@@ -58,6 +65,30 @@ fn metrics_are_text_for_prometheus() {
 }
 
 #[test]
+fn faults_are_put_shown_and_deleted() {
+    let operators = Operators::start();
+    let json = Some("application/json");
+    operators.ask("GET", "/faults").assert(200, json, r#"{"rules":[]}"#);
+    let shown =
+        r#"{"rules":[{"rule":"Echo:p=0.5:cut","struck":0},{"rule":"*:throttle","struck":0}]}"#;
+    let set = r#"{"seed": 1, "rules": ["Echo:p=0.5:cut", {"operation": "*", "throttle": true}]}"#;
+    operators.send("PUT", "/faults", set).assert(200, json, shown);
+    operators.ask("GET", "/faults").assert(200, json, shown);
+
+    let text = Some("text/plain");
+    let unknown = "fault rule `Sing:cut`: there is no operation Sing\n";
+    let refused = operators.send("PUT", "/faults", r#"{"rules": ["Sing:cut"]}"#);
+    refused.assert(400, text, unknown);
+    let long = " ".repeat(limits::FAULT_RULES_BYTES_MAX + 1);
+    let refused = operators.send("PUT", "/faults", &long);
+    refused.assert(413, text, "these are too many bytes\n");
+    operators.send("POST", "/faults", set).assert(405, text, "GET, PUT or DELETE\n");
+    operators.ask("GET", "/faults").assert(200, json, shown);
+
+    operators.ask("DELETE", "/faults").assert(200, json, r#"{"rules":[]}"#);
+}
+
+#[test]
 fn other_questions_are_refused() {
     let operators = Operators::start();
     assert_eq!(operators.ask("GET", "/").status(), 404);
@@ -76,7 +107,7 @@ fn the_service_does_not_answer_operators() {
 #[test]
 fn a_taken_address_is_an_error() {
     let operators = Operators::start();
-    let again = Admin::start(operators.admin.address(), Arc::new(Fake), Arc::default());
+    let again = Admin::start(operators.admin.address(), Arc::new(Fake::default()), Arc::default());
     assert_eq!(again.unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
 }
 

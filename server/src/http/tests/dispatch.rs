@@ -279,3 +279,12 @@ fn each_step_comes_before_the_ones_below_it() {
         }
     }
 }
+
+#[test]
+fn an_answer_that_is_cut_ends_the_connection_without_a_byte() {
+    let server = Server::start();
+    let mut client = server.connect();
+    let headers = format!("Content-Type: {JSON}\r\nX-Amz-Target: Fake.Cut\r\n{SIGNED}");
+    client.write(request("POST", &headers, "{}"));
+    assert!(client.is_closed());
+}

@@ -91,6 +91,15 @@ async fn panic_ends_its_stream_only() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_cut_ends_its_stream_only() {
+    let server = Server::start();
+    let mut sender = connect(&server).await;
+    sender.send_request(post(JSON, "Fake.Cut", "{}")).await.unwrap_err();
+    let reply = send(&mut sender, post(JSON, "Fake.Echo", "{}")).await;
+    assert_eq!(reply.head.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn hundreds_of_streams_run_at_once() {
     let server = Server::start();
     let sender = connect(&server).await;

@@ -24,6 +24,7 @@ use crate::aws::exception::{Exception, Kind};
 use crate::aws::output::Output;
 use crate::aws::sigv4::Principal;
 use crate::aws::value::Value;
+use crate::faults::Faults;
 use crate::metrics::{Metrics, Observed};
 use crate::tls::Tls;
 
@@ -39,12 +40,16 @@ const SIGNED: &str = "X-Amz-Date: 20231114T221320Z\r\n\
     SignedHeaders=host;x-amz-date, Signature=0123456789abcdef\r\n";
 
 /// Those of [`Fake`]: `Echo` answers an empty map, the last five event streams.
-const OPERATIONS: [&str; 10] = [
-    "Echo", "Fail", "Panic", "Nothing", "Large", "Events", "Waiting", "Endless", "Unread", "Broken",
+const OPERATIONS: &[&str] = &[
+    "Echo", "Fail", "Panic", "Nothing", "Large", "Cut", "Events", "Waiting", "Endless", "Unread",
+    "Broken",
 ];
 
 /// An API without a store.
-struct Fake;
+#[derive(Default)]
+struct Fake {
+    faults: Faults,
+}
 
 impl Api for Fake {
     type Operation = &'static str;
@@ -69,6 +74,7 @@ impl Api for Fake {
             "Fail" => return Err(Exception::new(Kind::LimitExceeded, "no")),
             "Panic" => panic!("a panic of the test"),
             "Nothing" => Bytes::new(),
+            "Cut" => return Ok(Output::Cut),
             "Large" => vec![b' '; 64 << 20].into(),
             "Events" | "Waiting" | "Endless" | "Unread" | "Broken" => {
                 return Ok(streaming::events(operation, encoding).into());
@@ -83,6 +89,14 @@ impl Api for Fake {
         NOW_SECONDS
     }
 
+    fn operations(&self) -> &'static [&'static str] {
+        OPERATIONS
+    }
+
+    fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
     fn health(&self) -> Health {
         Health {
             version: "0",
@@ -94,6 +108,7 @@ impl Api for Fake {
             disk_full: false,
             limits: "aws".to_owned(),
             tls: None,
+            faults: Vec::new(),
         }
     }
 
@@ -135,7 +150,7 @@ impl Server {
             tls,
         };
         let metrics = Arc::new(Metrics::new());
-        let running = start(&settings, &Arc::new(Fake), &metrics).unwrap();
+        let running = start(&settings, &Arc::new(Fake::default()), &metrics).unwrap();
         Self { running, metrics }
     }
 

@@ -255,3 +255,21 @@ async fn both_parents_of_a_merge_end_with_their_child() {
         assert!(subscriber.message().await.is_none());
     }
 }
+
+#[tokio::test]
+async fn a_fault_ends_a_subscription_in_place_of_an_event() {
+    let world = World::with_stream(1).await;
+    let consumer = consumer(&world, "c").await;
+    let mut subscriber = world.subscribe(&consumer, horizon()).await;
+    subscriber.event().await;
+    world.inject(&[
+        "SubscribeToShard:stream=t:in-stream=ResourceInUse",
+        "SubscribeToShard:count=1:in-stream=InternalFailure:message=try again",
+    ]);
+    world.put("k", "x").await;
+    let expected = ("InternalFailureException".to_owned(), "try again".to_owned());
+    assert_eq!(subscriber.exception().await, expected);
+    world.clock.advance_ms(limits::TAKE_OVER_AFTER_MS);
+    let mut again = world.subscribe(&consumer, horizon()).await;
+    assert_eq!(data(&again.event().await), ["x"]);
+}
