@@ -3,5 +3,6 @@
 
 mod bench;
 mod flipped_bits;
+mod reshard;
 mod retention;
 mod start;

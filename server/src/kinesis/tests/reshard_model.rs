@@ -1,7 +1,7 @@
 //! Random splits, merges and changes of the number of shards between records, steps of the clock,
 //! restarts and power cuts, held against what must be true of any stream at any time.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use kinelog_engine::device::simulated::{Fault, Operation as DiskCall, Survive};
@@ -367,6 +367,21 @@ async fn a_power_cut_at_any_call_of_the_disk_leaves_the_shards_sound() {
     }
 }
 
+/// Runs `work` on a thread with a runtime of its own.
+fn on_a_thread<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> std::thread::JoinHandle<T> {
+    std::thread::spawn(|| runtime().block_on(work))
+}
+
+/// Waits for a thread without holding up this one, where the changes of the store run.
+async fn joined<T>(thread: std::thread::JoinHandle<T>) -> T {
+    while !thread.is_finished() {
+        tokio::task::yield_now().await;
+    }
+    thread.join().unwrap()
+}
+
 /// Puts records for some hash keys again and again; returns how many for each.
 async fn produce(world: Arc<World>, keys: Vec<u128>, is_done: Arc<AtomicBool>) -> (Vec<u128>, u64) {
     let mut rounds = 0;
@@ -389,17 +404,64 @@ async fn produce(world: Arc<World>, keys: Vec<u128>, is_done: Arc<AtomicBool>) -
     (keys, rounds)
 }
 
+/// Follows the lineage from the first two shards on while it grows; returns the rounds read of each
+/// key. Ends when there is nothing more to read and nobody writes.
+async fn consume(world: Arc<World>, is_over: Arc<AtomicBool>) -> BTreeMap<u128, Vec<u64>> {
+    let (mut found, mut ended) = (BTreeMap::<_, Vec<_>>::new(), HashSet::new());
+    let mut reading: VecDeque<_> = [0, 1].into();
+    let mut iterators = BTreeMap::new();
+    let mut idle = 0;
+    while let Some(shard) = reading.pop_front() {
+        let was_over = is_over.load(Ordering::Relaxed);
+        let iterator = match iterators.remove(&shard) {
+            Some(iterator) => iterator,
+            None => world.iterator(&shard.to_string(), "TRIM_HORIZON", json!({})).await,
+        };
+        let read = world.read(&iterator).await;
+        for data in texts(&read["Records"], "Data") {
+            let data = String::from_utf8(base64_simd::STANDARD.decode_to_vec(data).unwrap());
+            let (key, round) = data.as_ref().unwrap().split_once(' ').unwrap();
+            found.entry(key.parse().unwrap()).or_default().push(round.parse().unwrap());
+        }
+        if let Some(next) = read["NextShardIterator"].as_str() {
+            assert!(read.get("ChildShards").is_none());
+            iterators.insert(shard, next.to_owned());
+            reading.push_back(shard);
+        } else {
+            let children = read["ChildShards"].as_array().unwrap();
+            assert!(!children.is_empty(), "an end without children: {read}");
+            ended.insert(shard);
+            for child in children {
+                if child["ParentShards"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .all(|it| ended.contains(&index(it)))
+                {
+                    reading.push_back(index(&child["ShardId"]));
+                }
+            }
+        }
+        let is_idle = was_over && read["Records"] == json!([]) && !ended.contains(&shard);
+        idle = if is_idle { idle + 1 } else { 0 };
+        if idle > reading.len() {
+            return found;
+        }
+    }
+    found
+}
+
 #[tokio::test]
-async fn producers_notice_nothing_of_a_reshard() {
+async fn producers_and_consumers_notice_nothing_of_a_reshard() {
     let world = Arc::new(Run::new().await.world);
-    let is_done = Arc::new(AtomicBool::new(false));
+    let (is_done, is_over) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let producers: Vec<_> = (0..3u128)
         .map(|producer| {
             let keys = (0..6).map(|nth| producer + nth * (u128::MAX / 6)).collect();
-            let produce = produce(Arc::clone(&world), keys, Arc::clone(&is_done));
-            std::thread::spawn(|| runtime().block_on(produce))
+            on_a_thread(produce(Arc::clone(&world), keys, Arc::clone(&is_done)))
         })
         .collect();
+    let consumer = on_a_thread(consume(Arc::clone(&world), Arc::clone(&is_over)));
     for target in [5, 3, 6, 1] {
         let body = json!({"StreamName": "s", "TargetShardCount": target, "ScalingType": "UNIFORM_SCALING"});
         world.ok(Operation::UpdateShardCount, body).await;
@@ -416,29 +478,9 @@ async fn producers_notice_nothing_of_a_reshard() {
     is_done.store(true, Ordering::Relaxed);
     let mut expected = BTreeMap::new();
     for producer in producers {
-        // What is due is done in this runtime: it must not stand still.
-        while !producer.is_finished() {
-            tokio::task::yield_now().await;
-        }
-        let (keys, rounds) = producer.join().unwrap();
+        let (keys, rounds) = joined(producer).await;
         expected.extend(keys.into_iter().map(|key| (key, (0..rounds).collect::<Vec<_>>())));
     }
-    let mut found: BTreeMap<u128, Vec<u64>> = BTreeMap::new();
-    // Of two shards with a key in common the later one has the higher id.
-    let list = world.ok(Operation::ListShards, json!({"StreamName": "s"})).await;
-    for shard in texts(&list["Shards"], "ShardId") {
-        let mut next = Some(world.iterator(&shard, "TRIM_HORIZON", json!({})).await);
-        while let Some(iterator) = next {
-            let read = world.read(&iterator).await;
-            for data in texts(&read["Records"], "Data") {
-                let data = base64_simd::STANDARD.decode_to_vec(data).unwrap();
-                let data = String::from_utf8(data).unwrap();
-                let (key, round) = data.split_once(' ').unwrap();
-                found.entry(key.parse().unwrap()).or_default().push(round.parse().unwrap());
-            }
-            let more = !read["Records"].as_array().unwrap().is_empty();
-            next = read["NextShardIterator"].as_str().filter(|_| more).map(str::to_owned);
-        }
-    }
-    assert_eq!(found, expected);
+    is_over.store(true, Ordering::Relaxed);
+    assert_eq!(joined(consumer).await, expected);
 }

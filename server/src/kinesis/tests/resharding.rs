@@ -513,6 +513,35 @@ async fn streams_are_resharded_by_arn_too() {
 }
 
 #[tokio::test]
+async fn another_change_may_begin_before_the_children_do() {
+    let world = World::with_stream(1).await;
+    world.ok(Operation::SplitShard, split_body("0", MIDDLE)).await;
+    world.clock.advance_ms(TRANSITION_MS);
+    let closed = world.context.engine.now().seconds();
+    let body = json!({"StreamARN": arn("s"), "MaxRecordSizeInKiB": 2048});
+    world.ok(Operation::UpdateMaxRecordSize, body).await;
+    let (status, open, shards) = described(&world).await;
+    assert_eq!((status.as_str(), open, shards.len()), ("UPDATING", 2, 3));
+    world.next_second().await;
+    assert_eq!(put_at(&world, MIDDLE).await, (2, closed + 1));
+    assert_eq!(described(&world).await, ("UPDATING".to_owned(), 2, shards.clone()));
+    world.clock.advance_ms(TRANSITION_MS);
+    assert_eq!(described(&world).await, ("ACTIVE".to_owned(), 2, shards));
+}
+
+#[tokio::test]
+async fn a_shard_that_has_expired_is_none_of_the_stream() {
+    let world = World::with_stream(1).await;
+    world.split().await;
+    world.clock.advance_ms(24 * 3_600_000);
+    let text = "Could not find shard shardId-000000000000 in stream s under account 123456789012.";
+    let body = split_body("0", MIDDLE);
+    world.refused(Operation::SplitShard, body, Kind::ResourceNotFound, text).await;
+    let body = merge_body("0", "1");
+    world.refused(Operation::MergeShards, body, Kind::ResourceNotFound, text).await;
+}
+
+#[tokio::test]
 async fn a_stream_being_resharded_can_be_deleted() {
     let world = World::with_stream(1).await;
     world.ok(Operation::SplitShard, split_body("0", MIDDLE)).await;
