@@ -54,7 +54,7 @@ pub fn main() -> ExitCode {
     let given = match config_file::with_file(given, &Arguments::command()) {
         Ok(given) => given,
         Err(sentence) => {
-            eprintln!("kinelog: {sentence}");
+            commands::say(&sentence);
             return ExitCode::from(2);
         }
     };
@@ -73,17 +73,17 @@ pub fn main() -> ExitCode {
         None => run(&arguments.serve),
     };
     result.unwrap_or_else(|sentence| {
-        eprintln!("kinelog: {sentence}");
+        commands::say(&sentence);
         ExitCode::FAILURE
     })
 }
 
 fn run(serve: &Serve) -> Result<ExitCode, String> {
     if let Some(open) = serve.open_to_others() {
-        eprintln!(
-            "kinelog: {open} can be reached from other machines and no signature is verified; \
+        commands::say(&format!(
+            "{open} can be reached from other machines and no signature is verified; \
              add --allow-remote if that is meant"
-        );
+        ));
         return Ok(ExitCode::from(2));
     }
     let settings = server::Settings { faults: serve.faults.rules()?, ..serve.server() };
@@ -98,7 +98,7 @@ fn refuse(error: &clap::Error) -> ExitCode {
         commands::print(&text);
         return ExitCode::SUCCESS;
     }
-    eprintln!("kinelog: {}; `kinelog --help` lists all options", first_paragraph(&text));
+    commands::say(&format!("{}; `kinelog --help` lists all options", first_paragraph(&text)));
     ExitCode::from(2)
 }
 

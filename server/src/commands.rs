@@ -102,6 +102,13 @@ pub(crate) fn print(text: &str) {
     }
 }
 
+/// Says something to the user. One who does not listen is no failure of ours.
+pub(crate) fn say(text: &str) {
+    if let Err(error) = writeln!(std::io::stderr(), "kinelog: {text}") {
+        tracing::debug!(%error, "message not read");
+    }
+}
+
 fn describe(report: &Report) -> String {
     let lines = report.findings.iter().map(describe_finding);
     let summary = format!(

@@ -399,6 +399,17 @@ async fn consumers(client: &Client) -> usize {
 }
 
 #[tokio::test]
+async fn a_stream_that_is_still_being_made_is_waited_for() {
+    let world = World::new(&["--limits", "off", "--transition-ms", "300"]);
+    told(&world.kinelog(&["streams", "create", STREAM, "--shards", "1"]).output().unwrap(), 0);
+    let tail = world.kinelog(&["tail", STREAM, "--from", "horizon", "--count", "1"]);
+    let mut tail = Running::start(tail);
+    told(&world.put("a\n", &[]), 0);
+    assert_eq!(tail.line(), "a");
+    assert_eq!(tail.finished(), Some(0));
+}
+
+#[tokio::test]
 async fn streams_are_made_listed_shown_and_deleted() {
     let world = World::new(&["--limits", "off"]);
     let streams =

@@ -73,6 +73,13 @@ pub struct StreamDescription {
     pub encryption_type: Option<String>,
 }
 
+impl StreamDescription {
+    /// True if it can be used only later.
+    pub fn is_being_made(&self) -> bool {
+        self.stream_status == "CREATING"
+    }
+}
+
 /// A page of `ListShards`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]

@@ -11,6 +11,7 @@ mod keys;
 mod lane;
 mod tally;
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ use self::lane::{Lane, Stuck};
 use self::tally::Tally;
 use super::connection::Connection;
 use super::terminal::StatusLine;
-use super::{Sentence, StopSignals};
+use super::{Sentence, StopSignals, say};
 use crate::client::StreamRef;
 use crate::limits;
 
@@ -94,6 +95,10 @@ impl Put {
             (None, None) => Keys::Random,
         };
         let framing = Framing { is_base64: self.base64, ends_with_null: self.null };
+        let is_typed = self.file.is_none() && std::io::stdin().is_terminal();
+        if is_typed {
+            say("reading records from this terminal, a line each; Ctrl-D ends");
+        }
         let source = input::open(self.file.as_deref()).await?;
         let tally = Arc::new(Tally::new());
         let stream = StreamRef::new(self.stream);
@@ -107,8 +112,10 @@ impl Put {
         }
         let feed = Feed::new(source, framing, keys, self.rate, senders);
         let feed = tokio::spawn(feed.run());
-        let end = follow(lanes, feed, &mut stop, &tally).await;
-        eprintln!("kinelog: {}", tally.summary(stream.as_str()));
+        // A line that changes would be in the way of one that is being typed.
+        let line = if is_typed { StatusLine::unseen() } else { StatusLine::new() };
+        let end = follow(lanes, feed, &mut stop, &tally, line).await;
+        say(&tally.summary(stream.as_str()));
         match end {
             End::Done => Ok(ExitCode::SUCCESS),
             End::Interrupted => Ok(ExitCode::from(130)),
@@ -132,8 +139,8 @@ async fn follow(
     feed: FeedTask,
     stop: &mut StopSignals,
     tally: &Tally,
+    mut line: StatusLine,
 ) -> End {
-    let mut line = StatusLine::new();
     let mut ticks = tokio::time::interval(PROGRESS_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut stuck, mut interrupted) = (None::<Stuck>, false);

@@ -15,7 +15,7 @@ use self::rates::MetricsUrl;
 use self::table::Table;
 use super::connection::Connection;
 use super::terminal::StatusLine;
-use super::{Sentence, StopSignals, print};
+use super::{Sentence, StopSignals, print, say};
 use crate::aws::exception::Kind;
 use crate::client::answers::{ModeDetails, StreamDescription, StreamSummary};
 use crate::client::failure::Failure;
@@ -163,7 +163,7 @@ impl Create {
             wait_until(&client, &stream, |state| state == Some(ACTIVE)).await?;
         }
         let state = if self.wait { "can be used" } else { "is being made" };
-        eprintln!("kinelog: {} {state}", self.name);
+        say(&format!("{} {state}", self.name));
         Ok(())
     }
 }
@@ -177,7 +177,7 @@ impl Delete {
             wait_until(&client, &stream, |state| state.is_none()).await?;
         }
         let state = if self.wait { "is gone" } else { "is being deleted" };
-        eprintln!("kinelog: {} {state}", self.stream);
+        say(&format!("{} {state}", self.stream));
         Ok(())
     }
 }

@@ -15,6 +15,11 @@ impl StatusLine {
         Self { is_seen: std::io::stderr().is_terminal(), shown: String::new() }
     }
 
+    /// Never shows anything.
+    pub(super) const fn unseen() -> Self {
+        Self { is_seen: false, shown: String::new() }
+    }
+
     /// Shows this instead of what was there.
     pub(super) fn show(&mut self, text: String) {
         if self.is_seen && text != self.shown {

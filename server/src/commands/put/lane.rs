@@ -108,13 +108,22 @@ impl Lane {
                 Err(failure) => self.call_failed(batch, failure)?,
             };
             let Some(Setback { failure, throttled, failed }) = setback else { continue };
-            let Some(pause) = self.client.pause_after(&failure, &mut retries) else {
-                return Err(self.stuck(failure, None));
+            let pause = if self.is_being_made(&failure).await {
+                retries.pause()
+            } else {
+                self.client.pause_after(&failure, &mut retries)
             };
+            let Some(pause) = pause else { return Err(self.stuck(failure, None)) };
             self.tally.sent_again(throttled, failed);
             tokio::time::sleep(pause).await;
         }
         Ok(())
+    }
+
+    /// True for a stream that is not found only because it is still being made.
+    async fn is_being_made(&self, failure: &Failure) -> bool {
+        failure.is(Kind::ResourceNotFound)
+            && self.client.describe(&self.stream).await.is_ok_and(|stream| stream.is_being_made())
     }
 
     /// Takes in what is there, and waits if that is nothing. False at the end.

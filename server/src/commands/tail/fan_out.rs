@@ -11,7 +11,7 @@ use crate::client::answers::{ChildShard, Consumer};
 use crate::client::failure::Failure;
 use crate::client::retries::Retries;
 use crate::client::{Client, Position, StreamRef};
-use crate::commands::Sentence;
+use crate::commands::{Sentence, say};
 
 /// State of a consumer that can subscribe.
 const ACTIVE: &str = "ACTIVE";
@@ -77,7 +77,7 @@ impl Registration {
             return;
         }
         if let Err(failure) = client.deregister_consumer(&self.arn).await {
-            eprintln!("kinelog: the consumer {} is still registered: {failure}", self.name);
+            say(&format!("the consumer {} is still registered: {failure}", self.name));
         }
     }
 }
