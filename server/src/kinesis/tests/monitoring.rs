@@ -42,7 +42,7 @@ async fn change(
 }
 
 /// The value of a metric of stream `s`, or of one of its shards.
-fn value(world: &World, family: &str, shard: Option<&str>) -> Option<u64> {
+pub(super) fn value(world: &World, family: &str, shard: Option<&str>) -> Option<u64> {
     let families = world.context.traffic().collect(|| measured_streams(&world.context));
     let text = prometheus::TextEncoder::new().encode_to_string(&families).unwrap();
     let shard = shard.map(|id| format!(",ShardId=\"shardId-00000000000{id}\"")).unwrap_or_default();

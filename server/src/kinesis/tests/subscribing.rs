@@ -3,6 +3,7 @@
 
 mod ending;
 mod pacing;
+mod settings;
 mod starting;
 
 use std::task::{Context as TaskContext, Poll, Waker};
