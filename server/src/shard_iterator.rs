@@ -3,8 +3,8 @@
 //! Standard base64 with padding of
 //!
 //! ```text
-//! | prefix 00..01 | form | shard | issued | stream | position | name | zeros | seal |
-//! | 8             | 1    | 4     | 8      | 8      | 8        | n    |       | 16   |
+//! | prefix 00..01 | form | shard | issued | stream | position | serial | name | zeros | seal |
+//! | 8             | 1    | 4     | 8      | 8      | 8        | 4      | n    |       | 16   |
 //! ```
 //!
 //! in big-endian; everything after the prefix fills whole blocks of 16 bytes, as in the service's
@@ -22,8 +22,8 @@ use crate::seal::{SEAL_BYTES, SealKey};
 
 const PREFIX: [u8; 8] = 1u64.to_be_bytes();
 const BLOCK_BYTES: usize = 16;
-const FORM: u8 = 1;
-const FIXED_BYTES: usize = 29;
+const FORM: u8 = 2;
+const FIXED_BYTES: usize = 33;
 const PURPOSE: &str = "shard iterator";
 
 /// A reading position.
@@ -39,6 +39,8 @@ pub struct ShardIterator {
     pub shard: ShardIndex,
     /// The record to read next.
     pub position: Ordinal,
+    /// Tells it from others issued in the same millisecond: no answer repeats an iterator.
+    pub serial: u32,
 }
 
 /// Why an iterator is refused.
@@ -65,6 +67,7 @@ impl ShardIterator {
         bytes.extend_from_slice(&self.issued.0.to_be_bytes());
         bytes.extend_from_slice(&self.stream.0.to_be_bytes());
         bytes.extend_from_slice(&self.position.0.to_be_bytes());
+        bytes.extend_from_slice(&self.serial.to_be_bytes());
         bytes.extend_from_slice(name);
         let body_bytes = (bytes.len() - PREFIX.len()).next_multiple_of(BLOCK_BYTES);
         bytes.resize(PREFIX.len() + body_bytes, 0);
@@ -107,12 +110,14 @@ impl ShardIterator {
         let (fixed, rest) = body.split_first_chunk::<FIXED_BYTES>()?;
         let name_bytes = rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
         let number = |at: usize| fixed[at..].first_chunk().map(|bytes| u64::from_be_bytes(*bytes));
+        let short = |at: usize| fixed[at..].first_chunk().map(|bytes| u32::from_be_bytes(*bytes));
         (fixed[0] == FORM).then_some(())?;
         Some(Self {
-            shard: ShardIndex(fixed[1..].first_chunk().map(|bytes| u32::from_be_bytes(*bytes))?),
+            shard: ShardIndex(short(1)?),
             issued: Timestamp(number(5)?),
             stream: StreamId(number(13)?),
             position: Ordinal(number(21)?),
+            serial: short(29)?,
             stream_name: String::from_utf8(rest[..name_bytes].to_vec()).ok()?,
         })
     }

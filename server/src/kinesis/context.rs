@@ -2,7 +2,7 @@
 //! what one call is about: who calls, from which region, in which encoding.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use kinelog_engine::Engine;
 use kinelog_engine::types::{StreamId, StreamKey, Timestamp};
@@ -94,6 +94,7 @@ struct Shared {
     seal_key: SealKey,
     changes: tokio::sync::Mutex<()>,
     spread: [AtomicUsize; SPREADS],
+    iterators: AtomicU32,
 }
 
 impl Context {
@@ -110,6 +111,7 @@ impl Context {
             settings,
             changes: tokio::sync::Mutex::default(),
             spread: [const { AtomicUsize::new(0) }; SPREADS],
+            iterators: AtomicU32::new(0),
         };
         Self { engine, shared: Arc::new(shared) }
     }
@@ -163,6 +165,11 @@ impl Context {
     /// what another one has made stale.
     pub(super) async fn exclusive_changes(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.shared.changes.lock().await
+    }
+
+    /// A serial number for a shard iterator; they come round after 2^32.
+    pub(super) fn iterator_serial(&self) -> u32 {
+        self.shared.iterators.fetch_add(1, Ordering::Relaxed)
     }
 
     /// What the shards of on-demand streams take.

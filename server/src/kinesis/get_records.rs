@@ -154,6 +154,7 @@ async fn run<'a>(
     let next = (!result.at_end).then(|| ShardIterator {
         issued: call.now,
         position: result.next,
+        serial: call.context.iterator_serial(),
         ..request.iterator.clone()
     });
     // The shard may have been closed since the stream was looked up: then it has children now.

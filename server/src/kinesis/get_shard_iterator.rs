@@ -89,6 +89,7 @@ pub(super) async fn answer(call: &Call<'_>, input: &Input<'_>) -> Result<Bytes, 
         stream_name: stream.key.name.clone(),
         shard: shard.index,
         position,
+        serial: call.context.iterator_serial(),
     };
     Ok(write(call, &iterator))
 }

@@ -69,18 +69,18 @@ pub(super) async fn answer(call: &Call<'_>, input: &Input<'_>) -> Result<Bytes, 
 }
 
 async fn run(call: &Call<'_>, request: &Request) -> Result<Response, Exception> {
-    let engine = &call.context.engine;
-    let mut found = engine.streams(&call.namespace, request.after.as_deref(), request.limit + 1);
+    // What is due to be gone takes no place on a page.
+    lifecycle::settle_all(call).await;
+    let after = request.after.as_deref();
+    let mut found = call.context.engine.streams(&call.namespace, after, request.limit + 1);
     let has_more = found.len() > request.limit;
     found.truncate(request.limit);
     let next = found.last().filter(|_| has_more).map(|last| Page { after: last.key.name.clone() });
     let mut streams = Vec::with_capacity(found.len());
-    for stream in found {
-        // A stream whose deletion has just become due leaves its page one shorter.
-        if let Some(stream) = lifecycle::settle(call.context, stream).await {
-            let attributes = Attributes::of(&stream)?;
-            streams.push((stream, attributes));
-        }
+    for stored in found {
+        let stream = lifecycle::shown(stored, call.now);
+        let attributes = Attributes::of(&stream)?;
+        streams.push((stream, attributes));
     }
     Ok(Response { streams, next })
 }

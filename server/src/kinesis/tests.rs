@@ -18,6 +18,7 @@ mod reading;
 mod reshard_model;
 mod resharding;
 mod retaining;
+mod sequences;
 mod shard_count;
 mod sharing;
 mod states;

@@ -19,6 +19,7 @@ fn iterator(name: &str) -> ShardIterator {
         stream_name: name.to_owned(),
         shard: ShardIndex(17),
         position: Ordinal(42),
+        serial: 7,
     }
 }
 
@@ -111,7 +112,7 @@ proptest! {
     #[test]
     fn iterators_survive_their_text(
         name in "[a-zA-Z0-9_.-]{1,128}",
-        (stream, shard, position) in any::<(u64, u32, u64)>(),
+        (stream, shard, position, serial) in any::<(u64, u32, u64, u32)>(),
         age in 0..=SHARD_ITERATOR_AGE_MS_MAX,
     ) {
         let iterator = ShardIterator {
@@ -120,6 +121,7 @@ proptest! {
             stream_name: name,
             shard: ShardIndex(shard),
             position: Ordinal(position),
+            serial,
         };
         prop_assert_eq!(open(&iterator.seal(&key(), OWNER), NOW), Ok(iterator));
     }

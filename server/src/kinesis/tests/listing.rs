@@ -250,3 +250,13 @@ async fn filter_fields_must_fit_their_type() {
         world.refused(Operation::ListShards, body, Kind::InvalidArgument, text).await;
     }
 }
+
+#[tokio::test]
+async fn a_stream_that_is_gone_takes_no_place_on_a_page() {
+    let world = World::with_stream(1).await;
+    world.create(json!({"StreamName": "t", "ShardCount": 1})).await;
+    world.ok(Operation::DeleteStream, json!({"StreamName": "s"})).await;
+    world.clock.advance_ms(TRANSITION_MS);
+    let listed = world.ok(Operation::ListStreams, json!({"Limit": 1})).await;
+    assert_eq!((&listed["StreamNames"], &listed["HasMoreStreams"]), (&json!(["t"]), &json!(false)));
+}

@@ -325,3 +325,15 @@ async fn an_expired_shard_is_gone() {
         ["shardId-000000000001", "shardId-000000000002"]
     );
 }
+
+#[tokio::test]
+async fn no_answer_repeats_an_iterator() {
+    let world = World::with_stream(1).await;
+    let first = world.iterator("0", "LATEST", json!({})).await;
+    let again = world.iterator("0", "LATEST", json!({})).await;
+    let read = world.read(&first).await;
+    let read_again = world.read(&first).await;
+    let all = [first.as_str(), &again, next(&read), next(&read_again)];
+    let different: std::collections::BTreeSet<_> = all.iter().collect();
+    assert_eq!(different.len(), 4, "also within one millisecond");
+}
