@@ -19,7 +19,9 @@ impl<'a> StreamArn<'a> {
     pub(super) fn parse(text: &'a str) -> Self {
         let (head, name) = text.split_once(":stream/").unwrap_or((text, ""));
         let (head, account) = head.rsplit_once(':').unwrap_or((head, ""));
-        let region = head.splitn(4, ':').nth(3).unwrap_or("");
+        let mut parts = head.splitn(4, ':');
+        let (stated, region) = (parts.nth(1), parts.nth(1).unwrap_or(""));
+        let region = if stated == Some(partition(region)) { region } else { "" };
         Self { region, account, name }
     }
 }
@@ -57,6 +59,8 @@ mod tests {
             ("arn:aws:kinesis:us-east-1:123456789012:stream/orders", "us-east-1"),
             ("arn:aws-cn:kinesis:cn-north-1:123456789012:stream/orders", "cn-north-1"),
             ("arn:aws-us-gov:kinesis:us-gov-west-1:123456789012:stream/orders", "us-gov-west-1"),
+            ("arn:aws-iso-b:kinesis:us-isob-east-1:123456789012:stream/orders", "us-isob-east-1"),
+            ("arn:aws-eusc:kinesis:eusc-de-east-1:123456789012:stream/orders", "eusc-de-east-1"),
         ] {
             let arn = StreamArn { region, account: "123456789012", name: "orders" };
             assert_eq!(StreamArn::parse(text), arn);
@@ -68,5 +72,7 @@ mod tests {
     fn an_odd_arn_names_no_region_of_ours() {
         let arn = StreamArn::parse("arn:aws:kinesis:a:b:123456789012:stream/x/consumer/y");
         assert_eq!(arn, StreamArn { region: "a:b", account: "123456789012", name: "x/consumer/y" });
+        let arn = StreamArn::parse("arn:aws:kinesis:cn-north-1:123456789012:stream/x");
+        assert_eq!(arn, StreamArn { region: "", account: "123456789012", name: "x" });
     }
 }

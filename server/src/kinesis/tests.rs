@@ -24,6 +24,7 @@ mod sharing;
 mod states;
 mod subscribing;
 mod tagging;
+mod worlds;
 mod writing;
 
 use std::sync::Arc;
