@@ -3,6 +3,9 @@
 //! A message is asked for only once the one before has left for the system's buffers: a client that
 //! stops reading stops the stream at its source, and keeps one message in memory at most. How long
 //! it may do so is bounded. A server that stops ends the stream between two messages.
+//!
+//! Messages take nothing from the budget of bodies: many streams may share their bytes, which are
+//! counted, and bounded, where they are made.
 
 use std::cell::Cell;
 use std::future::Future;

@@ -34,6 +34,8 @@ pub(super) struct Block {
     pub(super) last_arrival: Timestamp,
     /// The place after them.
     pub(super) next: Ordinal,
+    /// Arrival of the record there, if there was one when they were read.
+    pub(super) next_arrival: Option<Timestamp>,
 }
 
 /// Blocks of one shard in one encoding.
@@ -214,6 +216,7 @@ mod tests {
             first_arrival: Timestamp(next),
             last_arrival: Timestamp(next),
             next: Ordinal(next),
+            next_arrival: None,
         }
     }
 

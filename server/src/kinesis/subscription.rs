@@ -127,7 +127,7 @@ impl Run {
             let message = match next {
                 Next::Records(stream, block) => self.records(&stream, &block).await,
                 Next::Nothing(stream) => {
-                    let behind_ms = self.behind_ms(&stream).await;
+                    let behind_ms = self.behind_ms(&stream, None).await;
                     self.message(None, None, behind_ms)
                 }
                 Next::ShardEnd(stream) => {
@@ -233,6 +233,7 @@ impl Run {
             first_arrival: first.arrival,
             last_arrival: last.arrival,
             next: read.next,
+            next_arrival: read.next_arrival,
         };
         Ok(Some(self.feed.make(*next, make)))
     }
@@ -250,20 +251,24 @@ impl Run {
         let tally = &self.it.counters.0;
         tally.add(ConsumerMetric::EventRecords, block.count);
         tally.add(ConsumerMetric::EventBytes, block.payload_bytes);
-        let behind_ms = self.behind_ms(stream).await;
+        let behind_ms = self.behind_ms(stream, block.next_arrival).await;
         self.message(Some(block), None, behind_ms)
     }
 
-    /// The age of the record due; 0 when there is none, or none that can be read.
-    async fn behind_ms(&self, stream: &Stream) -> u64 {
+    /// The age of the record due, which arrived at `arrival` if that is known; 0 when there is none,
+    /// or none that can be read.
+    async fn behind_ms(&self, stream: &Stream, arrival: Option<Timestamp>) -> u64 {
         let Subscription { context, shard, next, .. } = &self.it;
         let engine = &context.engine;
-        if engine.end(shard).is_none_or(|end| end <= *next) {
-            return 0;
-        }
-        let one = ReadLimit { records: 1, bytes: 0 };
-        let read = engine.read(stream, shard, *next, one).await.ok();
-        let due = read.and_then(|read| read.records.first().map(|record| record.arrival));
+        let due = match arrival {
+            Some(arrival) => Some(arrival),
+            None if engine.end(shard).is_none_or(|end| end <= *next) => None,
+            None => {
+                let one = ReadLimit { records: 1, bytes: 0 };
+                let read = engine.read(stream, shard, *next, one).await.ok();
+                read.and_then(|read| read.records.first().map(|record| record.arrival))
+            }
+        };
         due.map_or(0, |arrival| engine.now().since(arrival))
     }
 

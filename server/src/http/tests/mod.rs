@@ -39,10 +39,10 @@ const SIGNED: &str = "X-Amz-Date: 20231114T221320Z\r\n\
     Authorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20231114/us-east-1/kinesis/aws4_request, \
     SignedHeaders=host;x-amz-date, Signature=0123456789abcdef\r\n";
 
-/// Those of [`Fake`]: `Echo` answers an empty map, the last five event streams.
+/// Those of [`Fake`]: `Echo` answers an empty map, the last six event streams.
 const OPERATIONS: &[&str] = &[
-    "Echo", "Fail", "Panic", "Nothing", "Large", "Cut", "Events", "Waiting", "Endless", "Unread",
-    "Broken",
+    "Echo", "Fail", "Panic", "Nothing", "Large", "Cut", "Events", "Waiting", "Watched", "Endless",
+    "Unread", "Broken",
 ];
 
 /// An API without a store.
@@ -76,7 +76,7 @@ impl Api for Fake {
             "Nothing" => Bytes::new(),
             "Cut" => return Ok(Output::Cut),
             "Large" => vec![b' '; 64 << 20].into(),
-            "Events" | "Waiting" | "Endless" | "Unread" | "Broken" => {
+            "Events" | "Waiting" | "Watched" | "Endless" | "Unread" | "Broken" => {
                 return Ok(streaming::events(operation, encoding).into());
             }
             _ if encoding == Encoding::Json => Bytes::from_static(b"{}"),

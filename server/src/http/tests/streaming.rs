@@ -18,7 +18,18 @@ const LARGE: usize = 256 << 10;
 /// Messages that the stream of `Endless` was asked for; one test has it.
 static ASKED: AtomicUsize = AtomicUsize::new(0);
 
-/// `Events` ends after two, `Waiting` stays silent after the first, `Endless` and `Unread` go on,
+/// Streams of `Watched` that are open; one test has them.
+static WATCHED: AtomicUsize = AtomicUsize::new(0);
+
+struct Open;
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        WATCHED.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// `Events` ends after two, `Waiting` and `Watched` stay silent, `Endless` and `Unread` go on,
 /// `Broken` panics after the first.
 pub(super) fn events(operation: &'static str, encoding: Encoding) -> Events {
     Events::new(move |out| async move {
@@ -29,6 +40,12 @@ pub(super) fn events(operation: &'static str, encoding: Encoding) -> Events {
                 out.emit(event_stream::event("E", encoding, Payload::whole(b"2"))).await;
             }
             "Waiting" => std::future::pending().await,
+            "Watched" => {
+                WATCHED.fetch_add(1, Ordering::SeqCst);
+                let _open = Open;
+                out.emit(event_stream::event("E", encoding, Payload::whole(b"1"))).await;
+                std::future::pending::<()>().await;
+            }
             "Broken" => panic!("a panic of the test"),
             _ => loop {
                 ASKED.fetch_add(usize::from(operation == "Endless"), Ordering::SeqCst);
@@ -78,15 +95,18 @@ async fn subscribe(server: &Server, version: u8, operation: &str, window: u32) -
         .await
         .unwrap();
     tokio::spawn(connection);
+    let (head, body) = sender.send_request(post(&target)).await.unwrap().into_parts();
+    Reader { head, stream: Stream::Http2(body), received: bytes::BytesMut::new() }
+}
+
+fn post(target: &str) -> Request<Full<Bytes>> {
     let mut request = Request::post("http://localhost/")
         .header("content-type", JSON)
         .header("x-amz-target", target);
     for (name, value) in SIGNED.lines().filter_map(|line| line.split_once(": ")) {
         request = request.header(name, value);
     }
-    let request = request.body(Full::new(Bytes::from_static(b"{}"))).unwrap();
-    let (head, body) = sender.send_request(request).await.unwrap().into_parts();
-    Reader { head, stream: Stream::Http2(body), received: bytes::BytesMut::new() }
+    request.body(Full::new(Bytes::from_static(b"{}"))).unwrap()
 }
 
 impl Reader {
@@ -294,6 +314,28 @@ async fn a_client_that_leaves_ends_its_stream() {
 }
 
 #[tokio::test]
+async fn a_client_that_cancels_ends_its_stream_and_keeps_its_connection() {
+    let server = Server::start();
+    let socket = tokio::net::TcpStream::connect(server.address()).await.unwrap();
+    let (mut sender, connection) =
+        http2::handshake(TokioExecutor::new(), TokioIo::new(socket)).await.unwrap();
+    tokio::spawn(connection);
+    for _ in 0..3 {
+        let mut body = sender.send_request(post("Fake.Watched")).await.unwrap().into_body();
+        assert!(body.frame().await.unwrap().is_ok());
+        while WATCHED.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+        drop(body);
+        while WATCHED.load(Ordering::SeqCst) > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    let reply = sender.send_request(post("Fake.Echo")).await.unwrap();
+    assert_eq!(reply.status(), hyper::StatusCode::OK);
+}
+
+#[tokio::test]
 async fn hundreds_of_streams_share_a_connection() {
     let server = Server::start();
     let socket = tokio::net::TcpStream::connect(server.address()).await.unwrap();
@@ -302,13 +344,7 @@ async fn hundreds_of_streams_share_a_connection() {
     tokio::spawn(connection);
     let mut streams = Vec::new();
     for _ in 0..400 {
-        let mut request = Request::post("http://localhost/")
-            .header("content-type", JSON)
-            .header("x-amz-target", "Fake.Waiting");
-        for (name, value) in SIGNED.lines().filter_map(|line| line.split_once(": ")) {
-            request = request.header(name, value);
-        }
-        let request = request.body(Full::new(Bytes::from_static(b"{}"))).unwrap();
+        let request = post("Fake.Waiting");
         let mut body = sender.clone().send_request(request).await.unwrap().into_body();
         assert!(body.frame().await.unwrap().is_ok());
         streams.push(body);
