@@ -108,7 +108,6 @@ impl Request {
                 attributes.history = History::beginning(call.now, shards);
             }
             Mode::Provisioned => {
-                attributes.history = History::default();
                 attributes.warm_mibps = None;
                 attributes.write.distribution = Distribution::UserPartitionKey;
             }

@@ -323,6 +323,18 @@ async fn a_clock_set_back_stops_no_measurement() {
 }
 
 #[tokio::test]
+async fn a_peak_that_could_not_be_stored_counts_when_it_can_be() {
+    let mut demand = Demand::aws().await;
+    demand.pass(MINUTE_MS, &[1000; 4]).await;
+    demand.world.disk.set_capacity(Some(0));
+    demand.pass(15 * MINUTE_MS, &[]).await;
+    assert_eq!(demand.shards().await, 4);
+    demand.world.disk.set_capacity(None);
+    demand.pass(MINUTE_MS, &[]).await;
+    assert_eq!(demand.shards().await, 8);
+}
+
+#[tokio::test]
 async fn a_stream_that_is_gone_is_measured_no_more() {
     let mut demand = Demand::aws().await;
     demand.pass(MINUTE_MS, &[1000; 4]).await;
@@ -409,6 +421,33 @@ mod warm_throughput {
             (&json!("ACTIVE"), &json!(5))
         );
         assert_eq!(summary["WarmThroughput"], json!({"TargetMiBps": 5, "CurrentMiBps": 5}));
+    }
+
+    #[tokio::test]
+    async fn a_switch_to_provisioned_ends_it() {
+        let demand = Demand::aws().await;
+        demand.commit().await;
+        demand.world.ok(Operation::UpdateStreamWarmThroughput, update(5)).await;
+        assert_eq!(demand.shards().await, 5);
+        for mode in ["PROVISIONED", "ON_DEMAND"] {
+            let body = json!({"StreamARN": arn("s"), "StreamModeDetails": {"StreamMode": mode}});
+            demand.world.ok(Operation::UpdateStreamMode, body).await;
+            assert_eq!(demand.shards().await, 5);
+            assert!(demand.summary().await.get("WarmThroughput").is_none(), "{mode}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_mode_it_has_and_warm_throughput_is_no_switch() {
+        let demand = Demand::aws().await;
+        demand.commit().await;
+        for mibps in [5, 6, 7] {
+            let mut body =
+                json!({"StreamARN": arn("s"), "StreamModeDetails": {"StreamMode": "ON_DEMAND"}});
+            body["WarmThroughputMiBps"] = json!(mibps);
+            demand.world.ok(Operation::UpdateStreamMode, body).await;
+            assert_eq!(demand.shards().await, mibps);
+        }
     }
 
     #[tokio::test]
