@@ -5,5 +5,6 @@
 
 mod cbor;
 mod errors;
+mod pipeline;
 mod sequence_number;
 mod service;

@@ -46,10 +46,21 @@ impl Encoding {
         }
     }
 
-    fn body(self, body: &Json) -> Vec<u8> {
+    pub(crate) fn body(self, body: &Json) -> Vec<u8> {
         match self {
             Self::Json => body.to_string().into_bytes(),
             Self::Cbor => cbor::encode(body),
+        }
+    }
+}
+
+impl Encoding {
+    /// What a body says; null where it is empty.
+    pub(crate) fn read(self, body: &[u8]) -> Json {
+        match self {
+            _ if body.is_empty() => Json::Null,
+            Self::Json => serde_json::from_slice(body).unwrap(),
+            Self::Cbor => cbor::decode(body),
         }
     }
 }
@@ -130,6 +141,11 @@ impl Service {
 
     /// Posts whole bytes; the answer as it came.
     pub(crate) fn post(&self, headers: &[(&str, &str)], body: &[u8]) -> (u16, Vec<u8>) {
+        read_answer(&mut self.send(headers, body))
+    }
+
+    /// Posts whole bytes; what is answered can be read from the connection.
+    fn send(&self, headers: &[(&str, &str)], body: &[u8]) -> TcpStream {
         let mut head =
             format!("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}", body.len());
         for (name, value) in headers {
@@ -137,30 +153,47 @@ impl Service {
         }
         let mut connection = TcpStream::connect(self.server.address()).unwrap();
         connection.write_all(&[head.as_bytes(), b"\r\n\r\n", body].concat()).unwrap();
-        read_answer(&mut connection)
+        connection
+    }
+
+    /// What a request of this moment has as its date.
+    pub(crate) fn date(&self) -> String {
+        basic_date::format(self.now() / 1000)
+    }
+
+    /// What a request of this moment has as its authorization.
+    pub(crate) fn authorization(&self) -> String {
+        let day = &self.date()[..8];
+        format!(
+            "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/{day}/{REGION}/kinesis/aws4_request, \
+             SignedHeaders=host;x-amz-date, Signature=00"
+        )
+    }
+
+    /// Sends a call of an operation in this encoding.
+    fn send_call(&self, encoding: Encoding, operation: &str, body: &Json) -> TcpStream {
+        let headers = [
+            ("Content-Type", encoding.content_type()),
+            ("X-Amz-Target", &format!("Kinesis_20131202.{operation}")),
+            ("X-Amz-Date", &self.date()),
+            ("Authorization", &self.authorization()),
+        ];
+        self.send(&headers, &encoding.body(body))
+    }
+
+    /// Subscribes to a shard; the connection, once the head of the answer has come.
+    pub(crate) fn subscribe(&self, body: &Json) -> TcpStream {
+        let mut connection = self.send_call(Encoding::Json, "SubscribeToShard", body);
+        let (status, head) = read_head(&mut connection);
+        assert_eq!(status, 200, "{head}");
+        assert!(head.contains("content-type: application/vnd.amazon.eventstream"), "{head}");
+        connection
     }
 
     /// Calls an operation in this encoding.
     pub(crate) fn call_in(&self, encoding: Encoding, operation: &str, body: &Json) -> Answer {
-        let date = basic_date::format(self.now() / 1000);
-        let authorization = format!(
-            "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/{}/{REGION}/kinesis/aws4_request, \
-             SignedHeaders=host;x-amz-date, Signature=00",
-            &date[..8]
-        );
-        let headers = [
-            ("Content-Type", encoding.content_type()),
-            ("X-Amz-Target", &format!("Kinesis_20131202.{operation}")),
-            ("X-Amz-Date", &date),
-            ("Authorization", &authorization),
-        ];
-        let (status, bytes) = self.post(&headers, &encoding.body(body));
-        let body = match encoding {
-            _ if bytes.is_empty() => Json::Null,
-            Encoding::Json => serde_json::from_slice(&bytes).unwrap(),
-            Encoding::Cbor => cbor::decode(&bytes),
-        };
-        Answer { status, body }
+        let (status, bytes) = read_answer(&mut self.send_call(encoding, operation, body));
+        Answer { status, body: encoding.read(&bytes) }
     }
 
     pub(crate) fn call(&self, operation: &str, body: &Json) -> Answer {
@@ -215,8 +248,8 @@ pub(crate) fn settings() -> context::Settings {
     context::Settings { account, transition_ms: TRANSITION_MS, ..context::Settings::default() }
 }
 
-/// Status and body of an answer with a length.
-fn read_answer(connection: &mut TcpStream) -> (u16, Vec<u8>) {
+/// Status and head of an answer, in lower case.
+fn read_head(connection: &mut TcpStream) -> (u16, String) {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") {
@@ -224,7 +257,12 @@ fn read_answer(connection: &mut TcpStream) -> (u16, Vec<u8>) {
         head.push(byte[0]);
     }
     let head = String::from_utf8(head).unwrap().to_lowercase();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), head)
+}
+
+/// Status and body of an answer with a length.
+fn read_answer(connection: &mut TcpStream) -> (u16, Vec<u8>) {
+    let (status, head) = read_head(connection);
     let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
     let mut body = vec![0; length.parse().unwrap()];
     connection.read_exact(&mut body).unwrap();

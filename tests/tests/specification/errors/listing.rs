@@ -14,10 +14,9 @@ fn e29_neither_stream_nor_token() {
 fn e30_both_stream_and_token() {
     let service = Service::with_stream(2);
     let listed = service.ok("ListShards", &json!({"StreamName": "s", "MaxResults": 1}));
-    let text = "NextToken and StreamName cannot be provided together.";
-    for stream in [json!({"StreamName": "s"}), json!({"StreamARN": arn("s")})] {
-        let mut body = stream;
-        body["NextToken"] = listed["NextToken"].clone();
-        service.refused("ListShards", &body, INVALID, text);
+    for (member, stream) in [("StreamName", json!("s")), ("StreamARN", json!(arn("s")))] {
+        let body = json!({"NextToken": listed["NextToken"], member: stream});
+        let text = format!("NextToken and {member} cannot be provided together.");
+        service.refused("ListShards", &body, INVALID, &text);
     }
 }

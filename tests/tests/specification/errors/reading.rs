@@ -111,6 +111,22 @@ fn e19_number_of_another_stream() {
 }
 
 #[test]
+fn e20_after_the_end_of_a_closed_shard() {
+    let service = Service::with_stream(1);
+    let split = json!({"StreamName": "s", "ShardToSplit": "0", "NewStartingHashKey": "9"});
+    service.ok("SplitShard", &split);
+    service.advance_ms(TRANSITION_MS);
+    let listed = service.ok("ListShards", &json!({"StreamName": "s"}));
+    let end = &listed["Shards"][0]["SequenceNumberRange"]["EndingSequenceNumber"];
+    let end = end.as_str().unwrap();
+    let text = "Invalid SequenceNumber for ShardIteratorType AFTER_SEQUENCE_NUMBER, SequenceNumber \
+                has reached max possible value for the shard.";
+    let body = with_number("AFTER_SEQUENCE_NUMBER", end);
+    service.refused("GetShardIterator", &body, INVALID, text);
+    service.ok("GetShardIterator", &with_number("AT_SEQUENCE_NUMBER", end));
+}
+
+#[test]
 fn e21_timestamp_missing() {
     let service = Service::with_stream(1);
     let text = "Must specify timestampInMillis parameter for iterator of type AT_TIMESTAMP. \

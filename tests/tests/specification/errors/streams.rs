@@ -14,7 +14,7 @@ fn e1_stream_missing() {
             asked += 1;
         }
     }
-    assert!(asked >= 5, "{asked}");
+    assert_eq!(asked, 32);
 }
 
 /// A sound call about the missing stream `s`; none where the row does not hold.
@@ -104,6 +104,11 @@ fn e3_shard_quota() {
     service.advance_ms(1000);
     let body = json!({"StreamName": "t", "ShardCount": 1000});
     service.refused("CreateStream", &body, LIMIT, &text(3, 1000));
+    let body = json!({"StreamName": "s", "TargetShardCount": 6, "ScalingType": "UNIFORM_SCALING"});
+    service.refused("UpdateShardCount", &body, LIMIT, &text(3, 3));
+    service.create(&json!({"StreamName": "t", "ShardCount": 2}));
+    let body = json!({"StreamName": "s", "ShardToSplit": "0", "NewStartingHashKey": "9"});
+    service.refused("SplitShard", &body, LIMIT, &text(5, 1));
 }
 
 #[test]
@@ -112,14 +117,52 @@ fn e4_stream_not_active() {
     let text = |state: &str| {
         format!("Stream s under account 123456789012 not ACTIVE, instead in state {state}")
     };
-    service.ok("CreateStream", &json!({"StreamName": "s", "ShardCount": 1}));
+    let refuse_all = |operations: &[&str], state: &str| {
+        for name in operations {
+            service.refused(name, &about_stream(name).unwrap(), IN_USE, &text(state));
+        }
+    };
     let body = json!({"StreamName": "s"});
-    service.refused("ListShards", &body, IN_USE, &text("CREATING"));
+    service.ok("CreateStream", &json!({"StreamName": "s", "ShardCount": 1}));
+    refuse_all(NEED_ACTIVE, "CREATING");
+    refuse_all(NEED_ACTIVE_OR_UPDATING, "CREATING");
     service.advance_ms(TRANSITION_MS);
+    let split = json!({"StreamName": "s", "ShardToSplit": "0", "NewStartingHashKey": "9"});
+    service.ok("SplitShard", &split);
+    refuse_all(NEED_ACTIVE, "UPDATING");
     service.ok("ListShards", &body);
+    service.advance_ms(TRANSITION_MS);
     service.ok("DeleteStream", &body);
-    service.refused("ListShards", &body, IN_USE, &text("DELETING"));
+    refuse_all(NEED_ACTIVE, "DELETING");
+    refuse_all(NEED_ACTIVE_OR_UPDATING, "DELETING");
+    service.refused("DeleteStream", &body, IN_USE, &text("DELETING"));
 }
+
+const NEED_ACTIVE: &[&str] = &[
+    "DecreaseStreamRetentionPeriod",
+    "DisableEnhancedMonitoring",
+    "EnableEnhancedMonitoring",
+    "IncreaseStreamRetentionPeriod",
+    "MergeShards",
+    "SplitShard",
+    "StartStreamEncryption",
+    "StopStreamEncryption",
+    "UpdateMaxRecordSize",
+    "UpdateShardCount",
+    "UpdateStreamMode",
+    "UpdateStreamRecordDistributionStrategy",
+    "UpdateStreamWarmThroughput",
+];
+
+const NEED_ACTIVE_OR_UPDATING: &[&str] = &[
+    "AddTagsToStream",
+    "ListShards",
+    "PutResourcePolicy",
+    "RegisterStreamConsumer",
+    "RemoveTagsFromStream",
+    "TagResource",
+    "UntagResource",
+];
 
 #[test]
 fn e5_calls_beyond_their_rate() {
