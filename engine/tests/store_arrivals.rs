@@ -73,6 +73,18 @@ async fn a_refused_change_leaves_arrivals_as_they_were() {
 }
 
 #[tokio::test]
+async fn no_record_arrives_before_its_shard_began() {
+    let bench = Bench::new(5);
+    let mut engine = bench.open().await;
+    stream(&engine, "s", 1).await;
+    bench.clock.set(Timestamp(START.0 - 3_600_000));
+    assert_eq!(arrival(&engine, 0).await, START);
+    drop(engine);
+    engine = bench.open().await;
+    assert_eq!(arrival(&engine, 0).await, START);
+}
+
+#[tokio::test]
 async fn a_shard_can_be_opened_with_the_end_of_its_arrivals() {
     let bench = Bench::new(4);
     let mut engine = bench.open().await;

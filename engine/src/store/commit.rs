@@ -15,7 +15,7 @@ use super::group_builder::{self, Group};
 use super::log_thread::LogThread;
 use super::open;
 use super::queue::{Control, QueuedAppend, Work};
-use super::shard_writer::{NEVER, ShardWriter};
+use super::shard_writer::ShardWriter;
 use crate::config::Durability;
 use crate::error::{AppendError, DeviceError};
 use crate::format::batch::Batch;
@@ -209,19 +209,17 @@ fn limit_arrivals(
     log: &LogThread,
     limits: &[(ShardUid, Option<Timestamp>)],
 ) -> Result<(), Timestamp> {
-    let writers: Vec<_> = limits
-        .iter()
-        .filter_map(|(shard, until)| Some((log.writer(*shard)?, until.unwrap_or(NEVER))))
-        .collect();
+    let writers: Vec<_> =
+        limits.iter().filter_map(|(shard, until)| Some((log.writer(*shard)?, *until))).collect();
     let too_late = writers.iter().filter_map(|(writer, until)| {
         let last = writer.borrow().last_arrival;
-        (last > *until).then_some(last)
+        until.is_some_and(|until| last > until).then_some(last)
     });
     if let Some(latest) = too_late.max() {
         return Err(latest);
     }
     for (writer, until) in writers {
-        writer.borrow_mut().arrivals_until = until;
+        writer.borrow_mut().limit_arrivals(until);
     }
     Ok(())
 }
@@ -233,7 +231,7 @@ fn add_shard(log: &LogThread, stream: StreamId, shard: &Shard) {
     let shard_log = Arc::new(ShardLog::new(uid, index, stream, first_kept, next, none));
     log.shared.shards.insert(Arc::clone(&shard_log));
     let mut writer = ShardWriter::new(shard_log, floor, None);
-    writer.arrivals_until = shard.arrivals_until.unwrap_or(NEVER);
+    writer.bind(shard);
     log.writers.borrow_mut().insert(uid, Rc::new(RefCell::new(writer)));
 }
 

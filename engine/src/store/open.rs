@@ -13,7 +13,7 @@ use super::identity::{self, Lock};
 use super::log_thread::{LogThread, Manifests, Shared, Space};
 use super::replay;
 use super::segment_files::SegmentFiles;
-use super::shard_writer::{NEVER, ShardWriter};
+use super::shard_writer::ShardWriter;
 use crate::catalog::Catalog;
 use crate::commit_log::{self, BEGINNING, CommitLog, LogFileEntry};
 use crate::device::aligned::BufferPool;
@@ -297,7 +297,7 @@ fn build_shard(
     log.shared.shards.insert(Arc::clone(&shard_log));
     let mut writer = ShardWriter::new(shard_log, floor, shared);
     writer.closed_end = shard.closed.map(|closed| closed.end);
-    writer.arrivals_until = shard.arrivals_until.unwrap_or(NEVER);
+    writer.bind(shard);
     if let Some(front) = writer.open.front_mut() {
         front.stale_bytes = listed.get(&front.id).map_or(0, |file| file.bytes);
     }

@@ -17,10 +17,10 @@ use crate::limits::PAGE_BYTES;
 use crate::segment::index::SparseIndex;
 use crate::segment::{self, Segment, SegmentState};
 use crate::shard::ShardLog;
-use crate::types::{Ordinal, SegmentId, Timestamp};
+use crate::types::{Ordinal, SegmentId, Shard, Timestamp};
 
 /// A time that does not come.
-pub(super) const NEVER: Timestamp = Timestamp(u64::MAX);
+const NEVER: Timestamp = Timestamp(u64::MAX);
 
 /// Where a batch was placed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +44,8 @@ pub(super) struct ShardWriter {
     pub(super) next: Ordinal,
     /// Arrival of the last record assigned.
     pub(super) last_arrival: Timestamp,
-    /// No record arrives later; never below `last_arrival`.
-    pub(super) arrivals_until: Timestamp,
+    /// No record arrives earlier, nor later; `last_arrival` is never above the latter.
+    arrivals: (Timestamp, Timestamp),
     /// The newest segment, 0 when there was none.
     last_segment: SegmentId,
     /// Segments not sealed yet, oldest first; all but the last have ended.
@@ -162,7 +162,7 @@ impl ShardWriter {
             is_removed: false,
             next: floor.next,
             last_arrival: floor.last_arrival,
-            arrivals_until: NEVER,
+            arrivals: (Timestamp(0), NEVER),
             last_segment: floor.last_segment,
             open,
             pending_bytes: 0,
@@ -170,9 +170,22 @@ impl ShardWriter {
         }
     }
 
-    /// When a record arrives that is taken at `now`: arrival never falls and never passes its end.
+    /// Records arrive in the time of `shard` only, whatever the clock says.
+    pub(super) fn bind(&mut self, shard: &Shard) {
+        let from = Timestamp(shard.created_seconds.saturating_mul(1000));
+        self.arrivals = (from, shard.arrivals_until.unwrap_or(NEVER));
+    }
+
+    /// Sets or lifts the end of arrivals, which is not before the last one.
+    pub(super) fn limit_arrivals(&mut self, until: Option<Timestamp>) {
+        self.arrivals.1 = until.unwrap_or(NEVER);
+    }
+
+    /// When a record arrives that is taken at `now`: arrival never falls, and it stays within the
+    /// time of the shard.
     pub(super) fn arrival(&self, now: Timestamp) -> Timestamp {
-        now.min(self.arrivals_until).max(self.last_arrival)
+        let (from, until) = self.arrivals;
+        now.max(from).min(until).max(self.last_arrival)
     }
 
     /// Takes the ordinals of a batch and gives it its place, in a new segment when the newest one

@@ -61,7 +61,12 @@ impl Request {
     async fn find(&self, call: &Call<'_>) -> Result<(Arc<Stream>, Arc<Shard>), Exception> {
         let missing = || self.does_not_exist(call);
         let stream = call.context.engine.stream_by_id(self.iterator.stream).ok_or_else(missing)?;
-        let stream = lifecycle::settle(call.context, stream).await.ok_or_else(missing)?;
+        let mut stream =
+            lifecycle::settle_stored(call.context, stream).await.ok_or_else(missing)?;
+        // What there is can be read as it is stored, whatever is planned for it.
+        if stream.shard(self.iterator.shard).is_none() {
+            stream = lifecycle::shown(stream, call.now);
+        }
         let shard = stream
             .shard(self.iterator.shard)
             .filter(|shard| shards::is_kept(shard, stream.horizon(call.now)))

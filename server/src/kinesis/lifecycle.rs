@@ -41,14 +41,14 @@ enum Kind {
 
 impl Transition {
     fn of(stream: &Stream) -> Option<Self> {
-        let next_step = reshard::next_begins(stream);
-        let (kind, due) = match (stream.status, next_step) {
-            (StreamStatus::Active, _) => return None,
-            (StreamStatus::Updating, Some(begins)) => (Kind::Step, begins),
-            (StreamStatus::Creating, _) | (StreamStatus::Updating, None) => {
-                (Kind::Ready, end_of_state(stream))
-            }
-            (StreamStatus::Deleting, _) => (Kind::Gone, end_of_state(stream)),
+        let (kind, due) = match stream.status {
+            StreamStatus::Active => return None,
+            StreamStatus::Creating => (Kind::Ready, end_of_state(stream)),
+            StreamStatus::Updating => match reshard::next_begins(stream) {
+                Some(begins) => (Kind::Step, begins),
+                None => (Kind::Ready, end_of_state(stream)),
+            },
+            StreamStatus::Deleting => (Kind::Gone, end_of_state(stream)),
         };
         Some(Self { stream: stream.id, due, kind })
     }
@@ -176,6 +176,23 @@ pub(super) async fn update(
     Ok(updating)
 }
 
+/// Refuses a stream whose shards a caller cannot change: because they are the service's business,
+/// which waiting does not help, or because it is not ACTIVE.
+///
+/// # Errors
+///
+/// `ValidationException`, `ResourceInUseException`.
+pub(super) fn check_reshardable(
+    call: &Call<'_>,
+    stream: &Stream,
+    attributes: &Attributes,
+) -> Result<(), Exception> {
+    match attributes.mode {
+        Mode::Provisioned => check_active(call, stream),
+        Mode::OnDemand => Err(failures::stream_on_demand(&stream.key.name, call.account)),
+    }
+}
+
 /// Refuses a stream that is not ACTIVE.
 ///
 /// # Errors
@@ -186,22 +203,6 @@ pub(super) fn check_active(call: &Call<'_>, stream: &Stream) -> Result<(), Excep
         return Ok(());
     }
     Err(failures::stream_not_active(&stream.key.name, call.account, stream.status))
-}
-
-/// Refuses a stream whose shards are the service's business.
-///
-/// # Errors
-///
-/// `ValidationException`.
-pub(super) fn check_provisioned(
-    call: &Call<'_>,
-    stream: &Stream,
-    attributes: &Attributes,
-) -> Result<(), Exception> {
-    match attributes.mode {
-        Mode::Provisioned => Ok(()),
-        Mode::OnDemand => Err(failures::stream_on_demand(&stream.key.name, call.account)),
-    }
 }
 
 /// Changes a stream in whatever state it is, which it stays in. `change` as for `update`.
@@ -292,7 +293,9 @@ async fn begin(
 ) -> Result<(), CatalogError> {
     let engine = &context.engine;
     let pending = std::mem::take(&mut attributes.reshard);
-    let mut after = pending.last().map_or(0, Step::begins_seconds);
+    // A shard lives a second at least, also where the clock was set back after it began.
+    let youngest = stored.open_shards().map(|shard| shard.created_seconds).max();
+    let mut after = pending.last().map(Step::begins_seconds).max(youngest).unwrap_or(0);
     loop {
         let due = due(context);
         after = after.max(engine.now().seconds());

@@ -64,8 +64,7 @@ fn plan(
     stream: &Stream,
     attributes: &Attributes,
 ) -> Result<Vec<Vec<Swap>>, Exception> {
-    lifecycle::check_provisioned(call, stream, attributes)?;
-    lifecycle::check_active(call, stream)?;
+    lifecycle::check_reshardable(call, stream, attributes)?;
     let lower = shards::find(call, stream, request.lower)?;
     let upper = shards::find(call, stream, request.upper)?;
     shards::check_open(call, stream, lower)?;

@@ -37,13 +37,11 @@ pub(super) fn to_count(stream: &Stream, target: usize) -> Vec<Vec<Swap>> {
     steps
 }
 
-/// How many more shards are open after one of the steps than before the first, at most.
-pub(super) fn most_additional(steps: &[Vec<Swap>]) -> u64 {
-    let (mut opened, mut closed, mut most) = (0, 0, 0);
-    for swaps in steps {
-        opened += swaps.iter().flat_map(Swap::opened).count() as u64;
-        closed += swaps.iter().flat_map(Swap::closed).count() as u64;
-        most = most.max(opened.saturating_sub(closed));
+/// How many shards are open at most on the way from one number to another.
+pub(super) const fn most_open(from: usize, target: usize) -> usize {
+    let mut most = if from > 0 { from } else { 1 };
+    while most < target {
+        most = most.saturating_mul(2);
     }
     most
 }
@@ -183,10 +181,16 @@ mod tests {
 
     #[test]
     fn shards_in_between_are_counted() {
-        for (from, to, additional) in [(4, 5, 4), (2, 4, 2), (4, 2, 0), (4, 4, 0), (3, 10, 9)] {
-            let steps = to_count(&stream(uniform_ranges(from)), to);
-            assert_eq!(most_additional(&steps), additional, "{from} to {to}");
+        for (from, to) in [(4, 5), (2, 4), (4, 2), (4, 4), (3, 10)] {
+            let mut stream = stream(uniform_ranges(from));
+            let mut most = stream.open.len();
+            for step in reshard::schedule(to_count(&stream, to), 10, Timestamp(0)) {
+                step.foreshadow(&mut stream);
+                most = most.max(stream.open.len());
+            }
+            assert_eq!(most_open(from as usize, to), most, "{from} to {to}");
         }
+        assert_eq!(most_open(3, usize::MAX), usize::MAX);
     }
 
     #[test]

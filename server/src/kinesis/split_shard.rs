@@ -66,8 +66,7 @@ fn plan(
     stream: &Stream,
     attributes: &Attributes,
 ) -> Result<Vec<Vec<Swap>>, Exception> {
-    lifecycle::check_provisioned(call, stream, attributes)?;
-    lifecycle::check_active(call, stream)?;
+    lifecycle::check_reshardable(call, stream, attributes)?;
     let shard = shards::find(call, stream, request.shard)?;
     shards::check_quota(call, 1, call.context.settings().shards_max(call.region))?;
     shards::check_open(call, stream, shard)?;

@@ -68,8 +68,7 @@ fn plan(
     stream: &Stream,
     attributes: &mut Attributes,
 ) -> Result<Vec<Vec<Swap>>, Exception> {
-    lifecycle::check_provisioned(call, stream, attributes)?;
-    lifecycle::check_active(call, stream)?;
+    lifecycle::check_reshardable(call, stream, attributes)?;
     let current = stream.open.len();
     if target == current {
         return Ok(Vec::new());
@@ -82,10 +81,9 @@ fn plan(
             return Err(unconfirmed::too_many_shard_count_updates(most));
         }
     }
-    let steps = shard_plan::to_count(stream, target);
-    let additional = shard_plan::most_additional(&steps);
-    shards::check_quota(call, additional, settings.shards_max(call.region))?;
-    Ok(steps)
+    let additional = shard_plan::most_open(current, target).saturating_sub(current);
+    shards::check_quota(call, additional as u64, settings.shards_max(call.region))?;
+    Ok(shard_plan::to_count(stream, target))
 }
 
 /// Refuses more than double, less than half, and more than the service scales to. A stream that has

@@ -333,6 +333,24 @@ async fn the_end_of_a_parent_is_not_before_a_record_from_before_the_clock_was_se
 }
 
 #[tokio::test]
+async fn a_parent_ends_after_it_began_though_the_clock_was_set_back() {
+    let world = World::with_stream(1).await;
+    assert_eq!(described(&world).await.0, "ACTIVE");
+    world.clock.set(Timestamp(NOW.0 - 3 * TRANSITION_MS));
+    world.ok(Operation::SplitShard, split_body("0", MIDDLE)).await;
+    let created = NOW.seconds();
+    world.clock.set(Timestamp(NOW.0 - 2 * TRANSITION_MS));
+    assert_eq!(put_at(&world, MIDDLE).await, (0, created), "nothing arrives before it began");
+    world.clock.set(Timestamp((created + 1) * 1000));
+    let after = vec![
+        (0, vec![], created, Some(created)),
+        (1, vec![0], created + 1, None),
+        (2, vec![0], created + 1, None),
+    ];
+    assert_eq!(described(&world).await, ("ACTIVE".to_owned(), 2, after));
+}
+
+#[tokio::test]
 async fn a_split_that_cannot_be_stored_changes_nothing() {
     let world = World::with_stream(1).await;
     let before = described(&world).await;

@@ -203,6 +203,18 @@ async fn shards_in_between_are_held_to_the_quota() {
 }
 
 #[tokio::test]
+async fn our_own_bound_holds_without_limits() {
+    let world = World::with_stream(1).await;
+    let text = "This request would exceed the shard limit for the account 123456789012 in \
+                us-east-1. Current shard count for the account: 1. Limit: 100000. Number of \
+                additional shards that would have resulted from this request: 2147483647. Refer to \
+                the AWS Service Limits page \
+                (http://docs.aws.amazon.com/general/latest/gr/aws_service_limits.html) for current \
+                limits and how to request higher limits.";
+    refused(&world, 2_147_483_647, Kind::LimitExceeded, text).await;
+}
+
+#[tokio::test]
 async fn an_on_demand_stream_is_scaled_by_the_service_only() {
     let world = World::new(Limits::OFF).await;
     world.create(json!({"StreamName": "s"})).await;
