@@ -26,6 +26,7 @@ use crate::http::Bounds;
 use crate::kinesis::OnDemandPolicy;
 use crate::kinesis::context;
 use crate::limits;
+use crate::migration;
 use crate::server;
 use crate::server::{AdminListen, StreamToCreate};
 use crate::throttle::Limits;
@@ -50,14 +51,18 @@ Every option of `serve` is also a variable (KINELOG_DATA_DIR) and a key of the c
 
 /// Runs the program by its command line, environment and configuration file.
 pub fn main() -> ExitCode {
-    let given = std::env::args_os().collect();
-    let given = match config_file::with_file(given, &Arguments::command()) {
+    let program = Arguments::command();
+    let (given, mut notes) = migration::with_options(std::env::args_os().collect(), &program);
+    let given = match config_file::with_file(given, &program) {
         Ok(given) => given,
         Err(sentence) => {
             commands::say(&sentence);
             return ExitCode::from(2);
         }
     };
+    let variable = |name: &str| std::env::var(name).ok();
+    let (given, further) = migration::with_variables(given, &program, variable);
+    notes.extend(further);
     let arguments = match Arguments::try_parse_from(given) {
         Ok(arguments) => arguments,
         Err(error) => return refuse(&error),
@@ -66,11 +71,11 @@ pub fn main() -> ExitCode {
         Some(Command::Verify(verify)) => commands::verify(&verify.data_dir),
         Some(Command::Inspect(inspect)) => commands::inspect(&inspect.files),
         Some(Command::ApiTable) => Ok(commands::api_table()),
-        Some(Command::Serve(serve)) => run(&serve),
+        Some(Command::Serve(serve)) => run(&serve, &notes),
         Some(Command::Put(put)) => commands::run_client(put.run()),
         Some(Command::Tail(tail)) => commands::run_client(tail.run()),
         Some(Command::Streams(streams)) => commands::run_client(streams.run()),
-        None => run(&arguments.serve),
+        None => run(&arguments.serve, &notes),
     };
     result.unwrap_or_else(|sentence| {
         commands::say(&sentence);
@@ -78,7 +83,8 @@ pub fn main() -> ExitCode {
     })
 }
 
-fn run(serve: &Serve) -> Result<ExitCode, String> {
+/// Serves; `notes` tell what was taken of the options and variables of others.
+fn run(serve: &Serve, notes: &[String]) -> Result<ExitCode, String> {
     if let Some(open) = serve.open_to_others() {
         commands::say(&format!(
             "{open} can be reached from other machines and no signature is verified; \
@@ -88,6 +94,9 @@ fn run(serve: &Serve) -> Result<ExitCode, String> {
     }
     let settings = server::Settings { faults: serve.faults.rules()?, ..serve.server() };
     commands::start_log(serve.log_format);
+    for note in notes {
+        tracing::info!("{note}");
+    }
     commands::serve(&serve.engine(), serve.io, serve.tls.choice(), settings)
 }
 
@@ -169,9 +178,16 @@ struct Inspect {
 /// Options of `kinelog serve`.
 #[derive(Args, Debug)]
 struct Serve {
-    /// Address and port of the service; port 0 picks a free one, which the log names
-    #[arg(long, value_name = "ADDRESS", env = "KINELOG_LISTEN", default_value = "127.0.0.1:4567")]
-    listen: SocketAddr,
+    /// Address and port of the service; port 0 picks a free one, which the log names; may be given
+    /// more than once
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "KINELOG_LISTEN",
+        value_delimiter = ',',
+        default_value = "127.0.0.1:4567"
+    )]
+    listen: Vec<SocketAddr>,
     /// Allows addresses that other machines can reach, though no signature is verified yet
     #[arg(long, env = "KINELOG_ALLOW_REMOTE", value_parser = FalseyValueParser::new())]
     allow_remote: bool,
@@ -210,11 +226,14 @@ struct Serve {
     /// are throttled, or `open`, at once and without throttling
     #[arg(long, env = "KINELOG_ON_DEMAND", value_enum, default_value = "aws")]
     on_demand: OnDemandName,
+    /// Open shards an account may have in a region, in place of the service's quota
+    #[arg(long, value_name = "NUMBER", env = "KINELOG_SHARD_QUOTA", value_parser = clap::value_parser!(u32).range(1..))]
+    shard_quota: Option<u32>,
     /// Stream to create at the start unless it exists; on-demand without a number of shards; may be
     /// given more than once
-    #[arg(long, env = "KINELOG_CREATE_STREAM", value_name = "NAME[:SHARDS]", value_delimiter = ',', value_parser = stream)]
+    #[arg(long, env = "KINELOG_CREATE_STREAM", value_name = "NAME[:SHARDS[:REGION]]", value_delimiter = ',', value_parser = stream)]
     create_stream: Vec<StreamToCreate>,
-    /// Region of the streams created at the start
+    /// Region of the streams created at the start, where they name none
     #[arg(long, env = "KINELOG_REGION", default_value = "us-east-1")]
     region: String,
     /// Account in ARNs, 12 digits; an access key of 12 digits is an account of its own
@@ -272,7 +291,7 @@ impl Serve {
             Some(AdminListen::At(address) | AdminListen::Preferably(address)) => Some(address),
             Some(AdminListen::Off) | None => None,
         };
-        let mut addresses = [Some(self.listen), admin].into_iter().flatten();
+        let mut addresses = self.listen.iter().copied().chain(admin);
         addresses.find(|address| !address.ip().is_loopback() && !self.allow_remote)
     }
 
@@ -288,7 +307,7 @@ impl Serve {
     fn server(&self) -> server::Settings {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let http = http::Settings {
-            listen: self.listen,
+            listen: self.listen.clone(),
             threads: self.threads.map_or_else(cores, usize::from),
             clock_skew_seconds: self.clock_skew_seconds,
             stop_grace: limits::STOP_GRACE,
@@ -304,7 +323,7 @@ impl Serve {
             transition_ms: self.transition_ms,
             limits: self.limits,
             on_demand: self.on_demand.into(),
-            shard_quota: None,
+            shard_quota: self.shard_quota,
         };
         server::Settings {
             http,
@@ -343,14 +362,18 @@ fn account(text: &str) -> Result<String, &'static str> {
 }
 
 fn stream(text: &str) -> Result<StreamToCreate, &'static str> {
-    let (name, shards) = match text.split_once(':') {
-        Some((name, shards)) => {
+    let mut parts = text.splitn(3, ':');
+    let name = parts.next().unwrap_or_default().to_owned();
+    let (shards, region) = (parts.next(), parts.next().map(str::to_owned));
+    let shards = match shards {
+        Some("") if region.is_some() => None,
+        Some(shards) => {
             let number = shards.parse().ok().filter(|number| *number > 0);
-            (name, Some(number.ok_or("the number of shards is a whole number from 1")?))
+            Some(number.ok_or("the number of shards is a whole number from 1")?)
         }
-        None => (text, None),
+        None => None,
     };
-    Ok(StreamToCreate { name: name.to_owned(), shards })
+    Ok(StreamToCreate { name, shards, region })
 }
 
 #[cfg(test)]
@@ -400,11 +423,27 @@ mod tests {
     }
 
     #[test]
-    fn streams_to_create_may_have_shards() {
-        let arguments = ["kinelog", "--create-stream", "a:4,b", "--create-stream", "c:1"];
+    fn streams_to_create_may_have_shards_and_a_region() {
+        let arguments = [
+            "kinelog",
+            "--create-stream",
+            "a:4,b",
+            "--create-stream",
+            "c:1:eu-west-1",
+            "--create-stream=d::eu-west-1",
+        ];
         let streams = Arguments::try_parse_from(arguments).unwrap().serve.create_stream;
-        let expected = [("a", Some(4)), ("b", None), ("c", Some(1))]
-            .map(|(name, shards)| StreamToCreate { name: name.to_owned(), shards });
+        let expected = [
+            ("a", Some(4), None),
+            ("b", None, None),
+            ("c", Some(1), Some("eu-west-1")),
+            ("d", None, Some("eu-west-1")),
+        ]
+        .map(|(name, shards, region)| StreamToCreate {
+            name: name.to_owned(),
+            shards,
+            region: region.map(str::to_owned),
+        });
         assert_eq!(streams, expected);
     }
 
@@ -415,6 +454,8 @@ mod tests {
             (["kinelog", "--durability", "maybe"], "[possible values: fsync, none]"),
             (["kinelog", "--limits", "some"], "limits are `aws`, `off`, or a factor"),
             (["kinelog", "--create-stream", "a:0"], "whole number from 1"),
+            (["kinelog", "--create-stream", "a:"], "whole number from 1"),
+            (["kinelog", "--shard-quota", "0"], "1..=4294967295"),
             (["kinelog", "--threads", "0"], "1..=1024"),
             (["kinelog", "--nonsense", "0"], "--nonsense"),
             (["kinelog", "serve", "--listen"], "--listen"),

@@ -66,7 +66,9 @@ pub(crate) fn serve(
         report_open(store, &settings, &engine);
         let started = server::start(settings, engine.clone()).await;
         let running = started.map_err(|error| error.to_string())?;
-        tracing::info!("listening on {}", running.address());
+        for address in running.addresses() {
+            tracing::info!("listening on {address}");
+        }
         if let Some(address) = running.admin_address() {
             tracing::info!("health and metrics on {address}");
         }

@@ -16,14 +16,8 @@ use toml::{Table, Value};
 /// One sentence that names the file, and the key where there is one.
 pub(crate) fn with_file(given: Vec<OsString>, program: &Command) -> Result<Vec<OsString>, String> {
     let Ok(matches) = program.clone().try_get_matches_from(&given) else { return Ok(given) };
-    let (serve, set, at) = match matches.subcommand() {
-        None => (Some(program), &matches, 1),
-        Some(("serve", set)) => (program.find_subcommand("serve"), set, 2),
-        Some(_) => return Ok(given),
-    };
-    let (Some(serve), Some(path)) = (serve, set.get_one::<PathBuf>("config")) else {
-        return Ok(given);
-    };
+    let Some((serve, set, at)) = serving(program, &matches) else { return Ok(given) };
+    let Some(path) = set.get_one::<PathBuf>("config") else { return Ok(given) };
     let text = std::fs::read_to_string(path).map_err(|error| {
         format!("the configuration {} cannot be read: {error}; check --config", path.display())
     })?;
@@ -35,6 +29,19 @@ pub(crate) fn with_file(given: Vec<OsString>, program: &Command) -> Result<Vec<O
     let at = at.min(all.len());
     all.splice(at..at, from_file.into_iter().map(OsString::from));
     Ok(all)
+}
+
+/// The command that serves, what it was given, and where in the words of the command line its
+/// options may begin; `None` when another command was given.
+pub(crate) fn serving<'a>(
+    program: &'a Command,
+    matches: &'a ArgMatches,
+) -> Option<(&'a Command, &'a ArgMatches, usize)> {
+    match matches.subcommand() {
+        None => Some((program, matches, 1)),
+        Some(("serve", set)) => Some((program.find_subcommand("serve")?, set, 2)),
+        Some(_) => None,
+    }
 }
 
 /// The file's keys as options, without those that are set already.
@@ -65,7 +72,8 @@ fn options(
     Ok(options)
 }
 
-fn is_set(set: &ArgMatches, option: &Arg) -> bool {
+/// True when the command line or the environment gives `option`.
+pub(crate) fn is_set(set: &ArgMatches, option: &Arg) -> bool {
     let source = set.value_source(option.get_id().as_str());
     matches!(source, Some(ValueSource::CommandLine | ValueSource::EnvVariable))
 }

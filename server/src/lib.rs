@@ -3,7 +3,7 @@
 //! Layers, lowest first; a module imports from the ones above it in this list only:
 //! `limits`, `aws` (protocol pieces), `client` (calls to any endpoint), `metrics`, `throttle`, `seal`,
 //! `shard_iterator`, `faults`, `kinesis` (one file an operation), `tls`, `http`, `server` (assembly),
-//! `commands`, `config_file` and `arguments` (the binary).
+//! `commands`, `config_file`, `migration` and `arguments` (the binary).
 
 pub mod arguments;
 pub mod aws;
@@ -15,6 +15,7 @@ pub mod http;
 pub mod kinesis;
 pub mod limits;
 pub mod metrics;
+mod migration;
 pub mod seal;
 pub mod server;
 pub mod shard_iterator;

@@ -14,7 +14,7 @@ use crate::aws::output::Output;
 use crate::aws::sigv4::Principal;
 use crate::aws::value::Value;
 use crate::faults::{Faults, RuleSet};
-use crate::http::{self, Admin, Api, Health, Running, Status};
+use crate::http::{self, Admin, Api, Health, NotServing, Running, Status};
 use crate::kinesis::context::{self, Context};
 use crate::kinesis::{self, Operation, Scaler};
 use crate::metrics::{Metrics, Observed};
@@ -60,9 +60,9 @@ pub struct Server {
 }
 
 impl Server {
-    /// Where the service listens.
-    pub const fn address(&self) -> SocketAddr {
-        self.service.address()
+    /// Where the service listens; at least one address.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        self.service.addresses()
     }
 
     /// Where health and metrics are answered.
@@ -84,6 +84,8 @@ pub struct StreamToCreate {
     pub name: String,
     /// Its shards; `None` makes an on-demand stream.
     pub shards: Option<u32>,
+    /// Its region; `None` is that of `Settings`.
+    pub region: Option<String>,
 }
 
 /// Why a server did not start, as one sentence.
@@ -105,14 +107,9 @@ pub enum StartError {
         /// The system's answer.
         reason: io::Error,
     },
-    /// The address cannot be bound, or the system refuses a thread.
-    #[error("cannot serve on {address} ({reason}); choose another address by --listen")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// The system's answer.
-        reason: io::Error,
-    },
+    /// An address cannot be bound, or the system refuses a thread.
+    #[error("{0}; choose another address by --listen")]
+    Listen(#[from] NotServing),
 }
 
 /// Starts serving `engine`. Stopping does not close the engine. Transitions of streams that were
@@ -125,7 +122,8 @@ pub async fn start(settings: Settings, engine: Engine) -> Result<Server, StartEr
     let Settings { http, kinesis, durability, streams, region, faults, admin } = settings;
     let context = Context::new(engine, kinesis);
     kinesis::resume_transitions(&context);
-    for StreamToCreate { name, shards } in streams {
+    for StreamToCreate { name, shards, region: own } in streams {
+        let region = own.unwrap_or_else(|| region.clone());
         if let Err(reason) = kinesis::ensure_stream(&context, &region, &name, shards).await {
             return Err(StartError::Stream { name, reason });
         }
@@ -135,8 +133,7 @@ pub async fn start(settings: Settings, engine: Engine) -> Result<Server, StartEr
     }
     let api = Arc::new(Kinesis { context, durability, tls: http.tls.as_ref().map(Tls::source) });
     let metrics = Arc::new(Metrics::new());
-    let service = http::start(&http, &api, &metrics)
-        .map_err(|reason| StartError::Listen { address: http.listen, reason })?;
+    let service = http::start(&http, &api, &metrics)?;
     let mut background = JoinSet::new();
     background.spawn(Scaler::new(&api.context).run());
     Ok(Server { service, _background: background, admin: start_admin(admin, &api, &metrics)? })

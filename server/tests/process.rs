@@ -6,6 +6,8 @@
 
 #[path = "process/faults.rs"]
 mod faults;
+#[path = "process/migration.rs"]
+mod migration;
 #[path = "process/tls.rs"]
 mod tls;
 

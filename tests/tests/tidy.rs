@@ -43,6 +43,7 @@ const SERVER_LAYERS: &[&str] = &[
     "server",
     "commands",
     "config_file",
+    "migration",
     "arguments",
 ];
 

@@ -125,7 +125,9 @@ impl Faults {
         for ((operation, effect), count) in &state.struck {
             total.with_label_values(&[*operation, *effect]).inc_by(*count);
         }
-        rules.collect().into_iter().chain(total.collect()).collect()
+        // A family without a line is no family to the text format.
+        let total = total.collect().into_iter().filter(|total| !total.get_metric().is_empty());
+        rules.collect().into_iter().chain(total).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

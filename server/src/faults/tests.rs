@@ -252,12 +252,14 @@ fn faults_are_on_while_there_are_rules() {
 
 #[test]
 fn what_was_struck_is_exported_and_outlives_its_rule() {
-    let faults = faults(&["*:count=1:latency=3", "PutRecord:throttle"]);
-    faults.strike("PutRecord", None);
-    faults.strike("PutRecord", None);
+    let faults = Faults::new(1);
     let export = |faults: &Faults| {
         prometheus::TextEncoder::new().encode_to_string(&faults.collect()).unwrap()
     };
+    assert!(export(&faults).ends_with("kinelog_fault_rules 0\n"));
+    faults.replace(set(&["*:count=1:latency=3", "PutRecord:throttle"]));
+    faults.strike("PutRecord", None);
+    faults.strike("PutRecord", None);
     let text = export(&faults);
     for line in [
         r#"kinelog_injected_faults_total{effect="latency",operation="PutRecord"} 1"#,

@@ -1,4 +1,4 @@
-//! Listening sockets: one a worker, all on one port.
+//! Listening sockets: of each address one a worker.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,6 +6,23 @@ use std::net::SocketAddr;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::limits;
+
+/// Binds `count` sets of listeners, each with one for every address.
+///
+/// # Errors
+///
+/// As `bind`, with the address.
+pub(super) fn bind_sets(
+    addresses: &[SocketAddr],
+    count: usize,
+) -> Result<Vec<Vec<std::net::TcpListener>>, (SocketAddr, io::Error)> {
+    let mut sets: Vec<Vec<_>> = (0..count).map(|_| Vec::new()).collect();
+    for &address in addresses {
+        let listeners = bind(address, count).map_err(|reason| (address, reason))?;
+        sets.iter_mut().zip(listeners).for_each(|(set, listener)| set.push(listener));
+    }
+    Ok(sets)
+}
 
 /// Binds `count` listeners to `address`. Port 0 picks one free port for all.
 ///

@@ -31,4 +31,4 @@ pub use admin::Admin;
 pub use api::{Api, Health, Status};
 pub use body::{BrokenOff, ResponseBody, Rope};
 pub use bounds::Bounds;
-pub use worker::{Running, Settings, start};
+pub use worker::{NotServing, Running, Settings, start};

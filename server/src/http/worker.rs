@@ -1,9 +1,11 @@
 //! Worker threads: each accepts, serves and finally drains its own connections.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -23,8 +25,8 @@ use crate::tls::Tls;
 /// How to serve.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Address to listen on; port 0 picks a free one.
-    pub listen: SocketAddr,
+    /// Addresses to listen on, at least one; port 0 picks a free one.
+    pub listen: Vec<SocketAddr>,
     /// Worker threads; at least 1.
     pub threads: usize,
     /// How far the date of a request may be off, either way, in seconds.
@@ -40,15 +42,15 @@ pub struct Settings {
 /// A server that runs. Dropping it stops the server as `stop` does.
 #[derive(Debug)]
 pub struct Running {
-    address: SocketAddr,
+    addresses: Vec<SocketAddr>,
     stop: watch::Sender<bool>,
     workers: Vec<JoinHandle<()>>,
 }
 
 impl Running {
     /// Where it listens.
-    pub const fn address(&self) -> SocketAddr {
-        self.address
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
     }
 
     /// Stops accepting, lets requests in flight finish within their grace, and returns once all
@@ -69,22 +71,45 @@ impl Drop for Running {
     }
 }
 
+/// Why nothing is served.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot serve on {address}: {reason}")]
+pub struct NotServing {
+    /// The address that cannot be bound; the first one when the system refuses a thread.
+    pub address: SocketAddr,
+    /// The system's answer.
+    pub reason: io::Error,
+}
+
 /// Binds, starts the workers, and returns at once.
 ///
 /// # Errors
 ///
-/// The address cannot be bound, or the system refuses a thread.
+/// An address cannot be bound, or the system refuses a thread.
 pub fn start<A: Api>(
     settings: &Settings,
     api: &Arc<A>,
     metrics: &Arc<Metrics>,
+) -> Result<Running, NotServing> {
+    let sets = listener::bind_sets(&settings.listen, settings.threads.max(1))
+        .map_err(|(address, reason)| NotServing { address, reason })?;
+    let address = settings.listen.first().copied();
+    let address = address.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)));
+    start_workers(sets, settings, api, metrics).map_err(|reason| NotServing { address, reason })
+}
+
+fn start_workers<A: Api>(
+    sets: Vec<Vec<std::net::TcpListener>>,
+    settings: &Settings,
+    api: &Arc<A>,
+    metrics: &Arc<Metrics>,
 ) -> io::Result<Running> {
-    let listeners = listener::bind(settings.listen, settings.threads.max(1))?;
-    let address = listeners[0].local_addr()?;
+    let addresses =
+        sets[0].iter().map(std::net::TcpListener::local_addr).collect::<Result<_, _>>()?;
     let (stop, stopped) = watch::channel(false);
     let budget = Budget::new(settings.bounds.body_memory_bytes_max, &metrics.body_memory_bytes);
-    let mut running = Running { address, stop, workers: Vec::with_capacity(listeners.len()) };
-    for (number, listener) in listeners.into_iter().enumerate() {
+    let mut running = Running { addresses, stop, workers: Vec::with_capacity(sets.len()) };
+    for (number, listeners) in sets.into_iter().enumerate() {
         let (settings, stop) = (settings.clone(), stopped.clone());
         let (api, metrics, budget) = (Arc::clone(api), Arc::clone(metrics), Arc::clone(&budget));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -92,7 +117,7 @@ pub fn start<A: Api>(
             std::thread::Builder::new().name(format!("http-{number}")).spawn(move || {
                 let front = Rc::new(Front::new(api, metrics, budget, &settings, stop.clone()));
                 LocalSet::new()
-                    .block_on(&runtime, work(listener, front, stop, settings.stop_grace));
+                    .block_on(&runtime, work(listeners, front, stop, settings.stop_grace));
             })?;
         running.workers.push(worker);
     }
@@ -100,20 +125,25 @@ pub fn start<A: Api>(
 }
 
 async fn work<A: Api>(
-    listener: std::net::TcpListener,
+    listeners: Vec<std::net::TcpListener>,
     front: Rc<Front<A>>,
     mut stop: watch::Receiver<bool>,
     grace: Duration,
 ) {
-    let listener = TcpListener::from_std(listener)
-        .expect("the runtime of this thread has its I/O driver enabled");
+    let mut listeners: Vec<_> = listeners
+        .into_iter()
+        .map(|listener| {
+            TcpListener::from_std(listener)
+                .expect("the runtime of this thread has its I/O driver enabled")
+        })
+        .collect();
     let builder = Rc::new(connection::builder());
     let mut connections = JoinSet::new();
     let stopped = stop.clone();
     loop {
         tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
+            accepted = accept(&mut listeners) => match accepted {
+                Ok(stream) => {
                     let Some(open) = Open::count(&front) else { continue };
                     let (front, builder) = (Rc::clone(&front), Rc::clone(&builder));
                     let stop = stopped.clone();
@@ -129,8 +159,24 @@ async fn work<A: Api>(
             _ = stop.wait_for(|stop| *stop) => break,
         }
     }
-    drop(listener);
+    drop(listeners);
     drain(connections, grace).await;
+}
+
+/// The next connection of any listener; the one it came by is asked last the next time.
+async fn accept(listeners: &mut [TcpListener]) -> io::Result<TcpStream> {
+    let (place, accepted) = poll_fn(|context| {
+        let mut polls = listeners.iter().map(|listener| listener.poll_accept(context)).enumerate();
+        polls
+            .find_map(|(place, poll)| match poll {
+                Poll::Ready(accepted) => Some(Poll::Ready((place, accepted))),
+                Poll::Pending => None,
+            })
+            .unwrap_or(Poll::Pending)
+    })
+    .await;
+    listeners[place..].rotate_left(1);
+    accepted.map(|(stream, _)| stream)
 }
 
 /// Lets connections end by themselves for as long as `grace`, then ends them.

@@ -103,7 +103,7 @@ impl Service {
         let (engine, server) = runtime.block_on(async {
             let engine = Engine::open(config, device).await.unwrap();
             let http = http::Settings {
-                listen: (Ipv4Addr::LOCALHOST, 0).into(),
+                listen: vec![(Ipv4Addr::LOCALHOST, 0).into()],
                 threads: 1,
                 clock_skew_seconds: 300,
                 stop_grace: Duration::ZERO,
@@ -151,7 +151,7 @@ impl Service {
         for (name, value) in headers {
             head = [&head, "\r\n", name, ": ", value].concat();
         }
-        let mut connection = TcpStream::connect(self.server.address()).unwrap();
+        let mut connection = TcpStream::connect(self.server.addresses()[0]).unwrap();
         connection.write_all(&[head.as_bytes(), b"\r\n\r\n", body].concat()).unwrap();
         connection
     }

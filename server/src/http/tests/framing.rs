@@ -10,6 +10,19 @@ fn post(headers: &str, rest: &str) -> String {
 }
 
 #[test]
+fn every_address_is_served() {
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let server = Server::listening(vec![any, any, any]);
+    let addresses = server.running.addresses().to_vec();
+    assert_eq!(addresses.len(), 3);
+    for address in addresses.iter().chain(&addresses) {
+        let mut client = Client(TcpStream::connect(address).unwrap());
+        client.write(request("GET", "", ""));
+        assert_eq!(client.reply().status(), 403);
+    }
+}
+
+#[test]
 fn ambiguous_framing_is_refused_and_ends_the_connection() {
     let server = Server::start();
     let chunks = "2\r\n{}\r\n0\r\n\r\n";

@@ -141,21 +141,30 @@ impl Server {
     }
 
     fn with(bounds: Bounds, stop_grace: Duration, tls: Option<Tls>) -> Self {
-        let settings = Settings {
-            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+        let listen = vec![(Ipv4Addr::LOCALHOST, 0).into()];
+        let (threads, clock_skew_seconds) = (2, 300);
+        Self::of(&Settings { listen, threads, clock_skew_seconds, stop_grace, bounds, tls })
+    }
+
+    fn listening(listen: Vec<SocketAddr>) -> Self {
+        Self::of(&Settings {
+            listen,
             threads: 2,
             clock_skew_seconds: 300,
-            stop_grace,
-            bounds,
-            tls,
-        };
+            stop_grace: Duration::from_millis(10),
+            bounds: Bounds::default(),
+            tls: None,
+        })
+    }
+
+    fn of(settings: &Settings) -> Self {
         let metrics = Arc::new(Metrics::new());
-        let running = start(&settings, &Arc::new(Fake::default()), &metrics).unwrap();
+        let running = start(settings, &Arc::new(Fake::default()), &metrics).unwrap();
         Self { running, metrics }
     }
 
     fn address(&self) -> SocketAddr {
-        self.running.address()
+        self.running.addresses()[0]
     }
 
     fn connect(&self) -> Client {
