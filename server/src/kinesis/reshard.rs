@@ -5,12 +5,13 @@
 //! no record after the second before. Callers may be shown a step up to a second ahead of that:
 //! records still go to the parents then, although their end and their children are known.
 
+use std::sync::Arc;
+
 use kinelog_engine::types::{
     HashKeyRange, NewShard, Ordinal, Reshard, Shard, ShardEnd, ShardIndex, ShardUid, Stream,
     StreamChange, Timestamp,
 };
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 
 /// Shards that give way to others with the same hash keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -183,4 +184,60 @@ pub(super) const fn is_planned(shard: &Shard) -> bool {
 
 const fn start_of(seconds: u64) -> Timestamp {
     Timestamp(seconds.saturating_mul(1000))
+}
+
+#[cfg(test)]
+mod tests {
+    use kinelog_engine::types::uniform_ranges;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn steps(count: usize) -> Vec<Vec<Swap>> {
+        vec![vec![Swap::split(ShardIndex(0), uniform_ranges(1)[0], 1 << 127)]; count]
+    }
+
+    /// When each step is shown and begins.
+    fn times(count: usize, after: u64, due: u64) -> Vec<(u64, u64)> {
+        let scheduled = schedule(steps(count), after, Timestamp(due));
+        scheduled.iter().map(|step| (step.shown_from.0, step.begins_seconds)).collect()
+    }
+
+    #[test]
+    fn one_step_is_shown_when_due_and_begins_in_the_next_second() {
+        assert_eq!(times(1, 10, 10_500), [(10_500, 11)]);
+        assert_eq!(times(1, 10, 19_999), [(19_999, 20)]);
+        assert_eq!(times(1, 10, 20_000), [(20_000, 21)]);
+    }
+
+    #[test]
+    fn several_steps_take_the_last_seconds_before_the_end() {
+        assert_eq!(times(3, 10, 60_500), [(59_000, 59), (60_000, 60), (60_500, 61)]);
+    }
+
+    #[test]
+    fn steps_for_which_there_is_no_time_take_longer() {
+        assert_eq!(times(3, 10, 10_500), [(11_000, 11), (12_000, 12), (12_000, 13)]);
+        assert_eq!(times(1, 30, 10_500), [(30_000, 31)]);
+    }
+
+    proptest! {
+        #[test]
+        fn steps_are_seconds_apart_and_at_most_one_is_shown_ahead(
+            count in 1usize..9,
+            after in 0u64..1000,
+            due in 0u64..1_000_000,
+        ) {
+            let times = times(count, after, due);
+            for (nth, &(shown, begins)) in times.iter().enumerate() {
+                prop_assert!(begins > after);
+                prop_assert!(nth == 0 || times[nth - 1].1 + 1 == begins);
+                prop_assert!(shown <= begins * 1000);
+                prop_assert!(nth == 0 || shown >= times[nth - 1].1 * 1000);
+            }
+            let (shown, begins) = times[count - 1];
+            prop_assert!(shown >= due && begins * 1000 > due);
+            prop_assert!(begins * 1000 - shown <= 1000);
+        }
+    }
 }

@@ -314,11 +314,14 @@ async fn an_expired_shard_is_gone() {
     let day_ms = 24 * 3_600_000;
     // Its last millisecond is the one before its children began.
     world.clock.advance_ms(day_ms - 1);
-    world.iterator("0", "TRIM_HORIZON", json!({})).await;
+    let iterator = world.iterator("0", "TRIM_HORIZON", json!({})).await;
+    assert!(world.read(&iterator).await.get("NextShardIterator").is_none());
     world.clock.advance_ms(1);
     let text = "Shard shardId-000000000000 in stream s under account 123456789012 does not exist";
     let body = json!({"StreamName": "s", "ShardId": "0", "ShardIteratorType": "LATEST"});
     world.refused(Operation::GetShardIterator, body, Kind::ResourceNotFound, text).await;
+    let body = json!({"ShardIterator": iterator});
+    world.refused(Operation::GetRecords, body, Kind::ResourceNotFound, text).await;
     let answer = world.ok(Operation::ListShards, json!({"StreamName": "s"})).await;
     assert_eq!(
         texts(&answer["Shards"], "ShardId"),
