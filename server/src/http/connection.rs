@@ -4,10 +4,11 @@ use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
 
+use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode, Version, header};
+use hyper::{Method, Request, Response, StatusCode, Version, header};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -124,6 +125,7 @@ async fn answer<A: Api>(
     let (in_flight, refused) = activity.begin_request();
     let one = request.version() < Version::HTTP_2;
     let chunked = one && request.headers().contains_key(header::TRANSFER_ENCODING);
+    let head_only = !one && request.method() == Method::HEAD;
     let mut response = if one && refused {
         answer::and_close(StatusCode::BAD_REQUEST)
     } else if requests == Requests::SentToTls {
@@ -136,6 +138,10 @@ async fn answer<A: Api>(
     }
     if chunked {
         answer::close(&mut response); // Nothing after a chunked body is taken for a request.
+    }
+    if head_only {
+        // hyper leaves the body out over HTTP/1.1 only, and clients take it for an error.
+        response = response.map(|_| ResponseBody::whole(Bytes::new()));
     }
     let in_flight = in_flight.answered(response.body().is_events());
     Ok(response.map(|body| body.holding(in_flight)))

@@ -91,6 +91,17 @@ async fn panic_ends_its_stream_only() {
 }
 
 #[tokio::test]
+async fn an_answer_to_head_has_a_length_and_no_body() {
+    let server = Server::start();
+    let mut sender = connect(&server).await;
+    let request = Request::head("http://localhost/").body(Full::default()).unwrap();
+    let reply = send(&mut sender, request).await;
+    assert_eq!(reply.head.status, StatusCode::FORBIDDEN);
+    assert_eq!(reply.header("content-length"), Some("130"));
+    assert!(reply.body.is_empty());
+}
+
+#[tokio::test]
 async fn an_answer_that_is_cut_ends_its_stream_only() {
     let server = Server::start();
     let mut sender = connect(&server).await;
