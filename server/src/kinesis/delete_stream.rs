@@ -62,7 +62,8 @@ async fn run(call: &Call<'_>, request: &Request) -> Result<(), Exception> {
             return Err(unconfirmed::stream_has_consumers(&stream.key.name, call.account));
         }
         let due = lifecycle::due(call.context);
-        for consumer in attributes.consumers.values_mut() {
+        let consumers = attributes.consumers.values_mut();
+        for consumer in consumers.filter(|it| it.status_at(call.now).is_some()) {
             *consumer = consumer.deleting(due);
         }
         attributes.transition_due = Some(due);

@@ -314,3 +314,15 @@ async fn a_stream_whose_consumers_are_gone_is_deleted_as_any_other() {
     world.clock.advance_ms(TRANSITION_MS);
     world.ok(Operation::DeleteStream, body).await;
 }
+
+#[tokio::test]
+async fn a_consumer_that_is_gone_does_not_come_back_with_the_end_of_its_stream() {
+    let world = World::with_stream(1).await;
+    let consumer = || json!({"StreamARN": arn("s"), "ConsumerName": "c"});
+    world.ok(Operation::RegisterStreamConsumer, consumer()).await;
+    world.ok(Operation::DeregisterStreamConsumer, consumer()).await;
+    world.clock.advance_ms(TRANSITION_MS);
+    world.ok(Operation::DeleteStream, json!({"StreamName": "s"})).await;
+    let listed = world.ok(Operation::ListStreamConsumers, json!({"StreamARN": arn("s")})).await;
+    assert_eq!(listed, json!({"Consumers": []}));
+}

@@ -14,7 +14,7 @@ use crate::aws::output::Events;
 use crate::limits;
 
 /// The reader of one subscription.
-struct Subscriber(Events);
+pub(super) struct Subscriber(Events);
 
 impl Subscriber {
     /// The next message if it is there; waits for nothing.
@@ -24,17 +24,17 @@ impl Subscriber {
     }
 
     /// True when there is nothing to read now.
-    fn is_silent(&mut self) -> bool {
+    pub(super) fn is_silent(&mut self) -> bool {
         self.poll().is_pending()
     }
 
     /// The next message; `None` at the end.
-    async fn message(&mut self) -> Option<Message> {
+    pub(super) async fn message(&mut self) -> Option<Message> {
         self.0.next().await.map(|pieces| taken_apart(&pieces.concat()))
     }
 
     /// The next event in JSON.
-    async fn event(&mut self) -> Json {
+    pub(super) async fn event(&mut self) -> Json {
         let message = self.message().await.unwrap();
         assert_eq!(message.header(":message-type"), Some("event"), "{message:?}");
         assert_eq!(message.header(":event-type"), Some("SubscribeToShardEvent"));
@@ -110,7 +110,7 @@ fn horizon() -> Json {
 
 impl World {
     /// Calls `SubscribeToShard`; the first message is read.
-    async fn try_subscribe(&self, body: Json) -> Result<Subscriber, Exception> {
+    pub(super) async fn try_subscribe(&self, body: Json) -> Result<Subscriber, Exception> {
         let body = body.to_string();
         let value = crate::aws::json::parse(body.as_bytes()).unwrap();
         let (operation, encoding) = (Operation::SubscribeToShard, Encoding::Json);

@@ -9,6 +9,7 @@ mod shards;
 
 use std::collections::BTreeMap;
 
+use kinelog_engine::types::SequenceNumber;
 use serde_json::{Map, Value as Json, json};
 
 use super::super::{ACCOUNT, REGION, TRANSITION_MS};
@@ -24,6 +25,8 @@ const VALIDATION: &str = "ValidationException";
 const HOUR_MS: u64 = 3_600_000;
 /// How long an iterator and a page token can be used.
 const TOKEN_MS: u64 = 300_000;
+/// How long a subscription keeps others away.
+const HELD_MS: u64 = 5000;
 
 #[derive(Default)]
 pub(super) struct Model {
@@ -35,6 +38,8 @@ pub(super) struct Model {
     pages: Vec<Page>,
     /// Sequence numbers given out so far, and what they stand for.
     numbers: Vec<(String, records::Number)>,
+    /// When consumers last subscribed to shards.
+    subscribed: BTreeMap<String, u64>,
     /// Beginning and end of the account's commitment.
     commitment: Option<(u64, Option<u64>)>,
 }
@@ -60,7 +65,10 @@ struct Stream {
     retention_hours: u64,
     /// What arrived before is gone, whatever the retention.
     trimmed: u64,
+    warm_mibps: Option<u64>,
     key: Option<String>,
+    /// The key once the stream has left UPDATING.
+    next_key: Option<String>,
     metrics: Vec<&'static str>,
     carried: Carried,
     consumers: BTreeMap<String, Consumer>,
@@ -73,6 +81,7 @@ struct Stream {
 #[derive(Clone, Default)]
 struct Carried {
     tags: BTreeMap<String, String>,
+    policy: Option<String>,
 }
 
 #[derive(Clone)]
@@ -133,6 +142,10 @@ fn named(body: &Json) -> String {
     name.split('/').next().unwrap().to_owned()
 }
 
+fn warm_throughput(target: u64, open_shards: usize) -> Json {
+    json!({"TargetMiBps": target, "CurrentMiBps": target.min(open_shards.try_into().unwrap())})
+}
+
 /// A page of a sorted list, and whether more follows.
 fn page<T>(all: Vec<T>, limit: &Json, most: u64) -> (Vec<T>, bool) {
     let limit = usize::try_from(limit.as_u64().unwrap_or(most).min(most)).unwrap();
@@ -144,8 +157,9 @@ impl Model {
     /// Without streams; it knows one number, which is that of a stream made at its first moment.
     pub(super) fn new(now: u64) -> Self {
         let shard = &shards::uniform(1, now / 1000)[0];
-        let number = records::Number { created_seconds: now / 1000, shard: 0, counter: 0 };
-        let numbers = vec![(shards::number(shard, 0, 0, now / 1000), number)];
+        let seconds = now / 1000;
+        let number = records::Number { created_seconds: seconds, shard: 0, counter: 0, seconds };
+        let numbers = vec![(shards::number(shard, 0, 0, seconds), number)];
         Self { now, numbers, ..Self::default() }
     }
 
@@ -163,7 +177,8 @@ impl Model {
             "PutRecord" | "PutRecords" => self.put(body, actual),
             "GetShardIterator" => self.get_shard_iterator(body),
             "GetRecords" => self.get_records(body),
-            _ => self.call_about_metadata(operation, body),
+            "SubscribeToShard" => self.subscribe(body),
+            _ => self.call_about_resource(operation, body),
         }
     }
 
@@ -187,10 +202,28 @@ impl Model {
         self.streams.get(name).map_or(0, |stream| stream.shards.len())
     }
 
+    /// Open shards of the stream.
+    pub(super) fn open_shards(&self, name: &str) -> u64 {
+        self.streams[name].open().count().try_into().unwrap()
+    }
+
     /// When the last stream leaves the state it is in.
     pub(super) fn settled_at(&self) -> u64 {
         let unsettled = self.streams.values().filter(|it| it.state != State::Active);
         unsettled.map(|it| it.due).max().unwrap_or(self.now)
+    }
+
+    /// What is not kept over a restart is forgotten.
+    pub(super) fn restart(&mut self) {
+        self.subscribed.clear();
+    }
+
+    /// A number has been given out that goes on after the record of this counter.
+    pub(super) fn learn(&mut self, text: &str, number: SequenceNumber) {
+        let SequenceNumber { shard_created_seconds: created_seconds, seconds, .. } = number;
+        let (shard, counter) = (number.shard.0 as usize, number.counter.0);
+        let number = records::Number { created_seconds, shard, counter, seconds };
+        self.numbers.push((text.to_owned(), number));
     }
 
     /// Brings everything into the state it is due to be in.
@@ -201,6 +234,7 @@ impl Model {
             if stream.state != State::Active && stream.due <= now {
                 stream.state = State::Active;
                 stream.finish_reshard();
+                stream.key.clone_from(&stream.next_key);
             }
             stream.consumers.retain(|_, it| it.state != State::Deleting || it.due > now);
             for consumer in stream.consumers.values_mut() {
@@ -246,7 +280,9 @@ impl Model {
             record_kib: body["MaxRecordSizeInKiB"].as_u64().unwrap_or(1024),
             retention_hours: 24,
             trimmed: 0,
+            warm_mibps: None,
             key: None,
+            next_key: None,
             metrics: Vec::new(),
             carried,
             consumers: BTreeMap::new(),
@@ -288,7 +324,7 @@ impl Model {
     }
 
     fn describe_stream_summary(&mut self, body: &Json) -> Answer {
-        let name = named(body);
+        let (name, committed) = (named(body), self.is_committed());
         let stream = self.stream(body)?;
         let made = stream.state != State::Creating;
         let open = if made { stream.open().count() } else { 0 };
@@ -302,6 +338,9 @@ impl Model {
         if stream.on_demand {
             let strategy = if stream.auto { "AUTO" } else { "USER_PARTITION_KEY" };
             described.insert("RecordDistributionStrategy".into(), json!(strategy));
+        }
+        if let Some(warm) = stream.warm_mibps.filter(|_| committed) {
+            described.insert("WarmThroughput".into(), warm_throughput(warm, open));
         }
         Ok(json!({"StreamDescriptionSummary": described}))
     }

@@ -90,11 +90,11 @@ fn resource() -> Choice {
 }
 
 fn consumer_name() -> Choice {
-    one_of(&[json!("c"), json!("d")])
+    one_of(&[json!("c"), json!("d"), json!("d")])
 }
 
 fn consumer_arn() -> Choice {
-    let names = (select(STREAMS.to_vec()), select(vec!["c", "d"]));
+    let names = (select(STREAMS.to_vec()), select(vec!["c", "c", "c", "d"]));
     names.prop_map(|(stream, consumer)| json!({"stream": stream, "consumer": consumer})).boxed()
 }
 
@@ -126,9 +126,10 @@ fn strategy() -> Choice {
 
 fn hash_key() -> Choice {
     prop_oneof![
-        any::<u128>().prop_map(|key| json!(key.to_string())),
-        one_of(&[json!("0"), json!(u128::MAX.to_string())]),
-        Just(json!("340282366920938463463374607431768211456")),
+        4 => (1..8_u128).prop_map(|eighth| json!((eighth << 125).to_string())),
+        4 => any::<u128>().prop_map(|key| json!(key.to_string())),
+        2 => one_of(&[json!("0"), json!(u128::MAX.to_string())]),
+        1 => Just(json!("340282366920938463463374607431768211456")),
     ]
     .boxed()
 }
@@ -202,7 +203,7 @@ fn calls_about_streams() -> Calls {
     let streams_page = vec![("Limit?", few()), ("ExclusiveStartStreamName?", stream_name())];
     vec![
         (9, "CreateStream", creation),
-        (4, "DeleteStream", about_stream(&[("EnforceConsumerDeletion?", enforce)])),
+        (2, "DeleteStream", about_stream(&[("EnforceConsumerDeletion?", enforce)])),
         (6, "DescribeStream", about_stream(&shards_page)),
         (6, "DescribeStreamSummary", about_stream(&[])),
         (4, "ListStreams", body(streams_page)),
@@ -217,15 +218,24 @@ fn calls_about_shards() -> Calls {
         ("ShardFilter?", shard_filter()),
     ]);
     let split = [("ShardToSplit", shard()), ("NewStartingHashKey", hash_key())];
-    let merge = [("ShardToMerge", shard()), ("AdjacentShardToMerge", shard())];
+    let neighbours = (0..6_u64).prop_map(|index| {
+        let id = |index| format!("shardId-{index:012}");
+        json!({"ShardToMerge": id(index), "AdjacentShardToMerge": id(index + 1)})
+    });
+    let merge = (stream_name(), neighbours).prop_map(|(name, mut body)| {
+        body["StreamName"] = name;
+        body
+    });
+    let any_two = [("ShardToMerge", shard()), ("AdjacentShardToMerge", shard())];
     let target = (1..7_u64).prop_map(|n| json!(n)).boxed();
     let uniform = one_of(&[json!("UNIFORM_SCALING")]);
     let count = [("TargetShardCount", target), ("ScalingType", uniform)];
     vec![
         (8, "ListShards", first_page),
         (2, "ListShards", next_page()),
-        (6, "SplitShard", about_stream(&split)),
-        (6, "MergeShards", about_stream(&merge)),
+        (12, "SplitShard", about_stream(&split)),
+        (8, "MergeShards", merge.boxed()),
+        (2, "MergeShards", about_stream(&any_two)),
         (2, "UpdateShardCount", about_stream(&count)),
     ]
 }
@@ -237,8 +247,25 @@ fn calls_about_consumers() -> Calls {
         prop_oneof![by_name, body(vec![("ConsumerARN", consumer_arn())])].boxed()
     };
     let registration = vec![arn(), ("ConsumerName", consumer_name()), ("Tags?", tags())];
+    let kinds = ["TRIM_HORIZON", "LATEST"].map(|kind| json!({"Type": kind}));
+    let by_number = |kind: &'static str| {
+        pick().prop_map(move |it| json!({"Type": kind, "SequenceNumber": it})).boxed()
+    };
+    let by_time = time().prop_map(|it| json!({"Type": "AT_TIMESTAMP", "Timestamp": it}));
+    let position = prop_oneof![
+        one_of(&kinds),
+        by_number("AT_SEQUENCE_NUMBER"),
+        by_number("AFTER_SEQUENCE_NUMBER"),
+        by_time,
+    ];
+    let subscription = vec![
+        ("ConsumerARN", consumer_arn()),
+        ("ShardId", shard()),
+        ("StartingPosition", position.boxed()),
+    ];
     vec![
-        (3, "RegisterStreamConsumer", body(registration)),
+        (20, "SubscribeToShard", body(subscription)),
+        (4, "RegisterStreamConsumer", body(registration)),
         (3, "DescribeStreamConsumer", consumer()),
         (1, "DeregisterStreamConsumer", consumer()),
         (2, "ListStreamConsumers", body(vec![arn(), ("MaxResults?", few())])),
@@ -257,6 +284,9 @@ fn calls_about_metadata() -> Calls {
         (2, "TagResource", of_resource(vec![("Tags", tags())])),
         (1, "UntagResource", of_resource(vec![("TagKeys", tag_keys())])),
         (2, "ListTagsForResource", of_resource(vec![])),
+        (2, "PutResourcePolicy", of_resource(vec![("Policy", few())])),
+        (1, "GetResourcePolicy", of_resource(vec![])),
+        (1, "DeleteResourcePolicy", of_resource(vec![])),
     ]
 }
 
@@ -266,9 +296,15 @@ fn calls_about_settings() -> Calls {
         about_stream(&[("RetentionPeriodHours", hours)])
     };
     let metrics = || about_stream(&[("ShardLevelMetrics", metrics())]);
-    let commitment = one_of(&["ENABLED", "DISABLED"].map(|status| json!({"Status": status})));
+    let commitment =
+        one_of(&["ENABLED", "ENABLED", "DISABLED"].map(|status| json!({"Status": status})));
     let of_arn = |member, choice| body(vec![("StreamARN", stream_arn()), (member, choice)]);
     let strategies = of_arn("RecordDistributionStrategy", strategy());
+    let key = || {
+        let keys = one_of(&[json!("alias/a"), json!("alias/b")]);
+        about_stream(&[("EncryptionType", one_of(&[json!("KMS")])), ("KeyId", keys)])
+    };
+    let warm = about_stream(&[("WarmThroughputMiBps", few())]);
     vec![
         (2, "IncreaseStreamRetentionPeriod", hours()),
         (2, "DecreaseStreamRetentionPeriod", hours()),
@@ -281,9 +317,13 @@ fn calls_about_settings() -> Calls {
         ),
         (2, "UpdateStreamMode", of_arn("StreamModeDetails", mode())),
         (2, "UpdateStreamRecordDistributionStrategy", strategies),
+        (2, "StartStreamEncryption", key()),
+        (1, "StopStreamEncryption", key()),
+        (3, "UpdateStreamWarmThroughput", warm),
+        (1, "DescribeLimits", body(vec![])),
         (1, "DescribeAccountSettings", body(vec![])),
         (
-            1,
+            3,
             "UpdateAccountSettings",
             body(vec![("MinimumThroughputBillingCommitment", commitment)]),
         ),

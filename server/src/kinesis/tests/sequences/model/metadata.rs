@@ -52,7 +52,7 @@ fn consumer_named(body: &Json) -> (String, Option<u64>) {
 }
 
 impl Stream {
-    fn consumer(&mut self, body: &Json) -> Result<&mut Consumer, &'static str> {
+    pub(super) fn consumer(&mut self, body: &Json) -> Result<&mut Consumer, &'static str> {
         let (name, created) = consumer_named(body);
         let found = self.consumers.get_mut(&name);
         let is_meant =
@@ -84,7 +84,8 @@ impl Model {
         self.commitment.is_some_and(|(_, end)| end.is_none_or(|end| self.now < end))
     }
 
-    pub(super) fn call_about_metadata(&mut self, operation: &str, body: &Json) -> Answer {
+    /// Calls about consumers, and about what streams and consumers carry.
+    pub(super) fn call_about_resource(&mut self, operation: &str, body: &Json) -> Answer {
         let now = self.now;
         match operation {
             "RegisterStreamConsumer" => return self.register(body),
@@ -117,6 +118,32 @@ impl Model {
             "ListTagsForResource" => {
                 return Ok(json!({"Tags": self.stream(body)?.carried(body)?.tag_list("")}));
             }
+            "PutResourcePolicy" | "DeleteResourcePolicy" => {
+                let stream = self.stream_in(TAKES_TAGS, body)?;
+                let of_consumer = text(body, "ResourceARN").contains("/consumer/");
+                if of_consumer && stream.consumer(body)?.state != State::Active {
+                    return Err(IN_USE);
+                }
+                let policy = &mut stream.carried(body)?.policy;
+                let put = body["Policy"].as_str().map(str::to_owned);
+                if put.is_none() && policy.is_none() {
+                    return Err(NOT_FOUND);
+                }
+                *policy = put;
+            }
+            "GetResourcePolicy" => {
+                let policy = self.stream(body)?.carried(body)?.policy.clone();
+                return Ok(json!({"Policy": policy.as_deref().unwrap_or("{}")}));
+            }
+            _ => return self.call_about_settings(operation, body),
+        }
+        Ok(Json::Null)
+    }
+
+    /// Calls about the settings of streams and of the account.
+    fn call_about_settings(&mut self, operation: &str, body: &Json) -> Answer {
+        let now = self.now;
+        match operation {
             "IncreaseStreamRetentionPeriod" => return self.change_retention(body, true),
             "DecreaseStreamRetentionPeriod" => return self.change_retention(body, false),
             "UpdateMaxRecordSize" => {
@@ -140,6 +167,14 @@ impl Model {
                 }
                 stream.auto = auto;
             }
+            "StartStreamEncryption" | "StopStreamEncryption" => {
+                let stream = self.stream_in(&[State::Active], body)?;
+                let starts = operation == "StartStreamEncryption";
+                stream.next_key = starts.then(|| text(body, "KeyId").to_owned());
+                stream.update(now);
+            }
+            "UpdateStreamWarmThroughput" => return self.warm_up(body),
+            "DescribeLimits" => return Ok(self.limits()),
             "DescribeAccountSettings" => return Ok(self.account_settings()),
             "UpdateAccountSettings" => {
                 let enable = body["MinimumThroughputBillingCommitment"]["Status"] == "ENABLED";
@@ -247,9 +282,36 @@ impl Model {
         if stream.on_demand != on_demand {
             stream.on_demand = on_demand;
             stream.auto &= on_demand;
+            stream.warm_mibps = stream.warm_mibps.filter(|_| on_demand);
             stream.update(now);
         }
         Ok(Json::Null)
+    }
+
+    fn warm_up(&mut self, body: &Json) -> Answer {
+        let (name, now, committed) = (named(body), self.now, self.is_committed());
+        let target = body["WarmThroughputMiBps"].as_u64().unwrap();
+        let stream = self.stream_in(&[State::Active], body)?;
+        if !stream.on_demand || !committed {
+            return Err(INVALID);
+        }
+        let open = stream.open().count();
+        if stream.warm_mibps != Some(target) {
+            stream.warm_mibps = Some(target);
+            stream.update(now);
+        }
+        let warm = warm_throughput(target, open);
+        Ok(json!({"StreamName": name, "StreamARN": arn(&name), "WarmThroughput": warm}))
+    }
+
+    /// With limits off, the limits are the server's own.
+    fn limits(&self) -> Json {
+        let open: usize = self.streams.values().map(|stream| stream.open().count()).sum();
+        let on_demand = self.streams.values().filter(|stream| stream.on_demand).count();
+        json!({
+            "ShardLimit": 100_000, "OpenShardCount": open, "OnDemandStreamCount": on_demand,
+            "OnDemandStreamCountLimit": 25_000, "ChannelCount": 0, "ChannelCountLimit": 0,
+        })
     }
 
     fn account_settings(&self) -> Json {

@@ -17,6 +17,7 @@ pub(super) struct Number {
     pub(super) created_seconds: u64,
     pub(super) shard: usize,
     pub(super) counter: u64,
+    pub(super) seconds: u64,
 }
 
 /// A shard iterator.
@@ -61,7 +62,47 @@ impl Stream {
         shard.records.push(Record { arrival: now, item });
         let result = json!({"ShardId": id(at), "SequenceNumber": text});
         let created_seconds = shard.created_seconds;
-        ((text, Number { created_seconds, shard: at, counter }), result)
+        let seconds = now / 1000;
+        ((text, Number { created_seconds, shard: at, counter, seconds }), result)
+    }
+}
+
+impl Stream {
+    /// Index of the first record of shard `at` to be read from a position of this kind.
+    fn position(
+        &self,
+        at: usize,
+        now: u64,
+        kind: &str,
+        number: Option<&Number>,
+        time: &Json,
+    ) -> Result<usize, &'static str> {
+        if !self.visible(now).contains(&at) {
+            return Err(NOT_FOUND);
+        }
+        let shard = &self.shards[at];
+        let is_own = |it: &Number| (it.shard, it.created_seconds) == (at, shard.created_seconds);
+        if number.is_some_and(|number| !is_own(number)) {
+            return Err(INVALID);
+        }
+        if kind == "AFTER_SEQUENCE_NUMBER" && number.unwrap().counter == shards::LAST_COUNTER {
+            return Err(INVALID);
+        }
+        let given = number.map_or((0, 0), |number| (number.counter, number.seconds));
+        let is_first = |(counter, record): (u64, &Record)| match kind {
+            "TRIM_HORIZON" => true,
+            "LATEST" => false,
+            "AT_SEQUENCE_NUMBER" => (counter, record.arrival / 1000) >= given,
+            "AFTER_SEQUENCE_NUMBER" => (counter, record.arrival / 1000) > given,
+            _ => record.arrival >= millis(time),
+        };
+        Ok((1..).zip(&shard.records).position(is_first).unwrap_or(shard.records.len()))
+    }
+
+    /// Index of the first record of shard `at` that can still be read.
+    fn first_kept(&self, at: usize, now: u64) -> usize {
+        let is_gone = |record: &&Record| record.arrival < self.horizon(now);
+        self.shards[at].records.iter().take_while(is_gone).count()
     }
 }
 
@@ -101,34 +142,19 @@ impl Model {
         Ok(answer)
     }
 
+    /// What a number that was given out stands for.
+    fn number(&self, number: &Json) -> Option<Number> {
+        let found = self.numbers.iter().find(|(text, _)| number == text);
+        found.map(|(_, number)| number.clone())
+    }
+
     pub(super) fn get_shard_iterator(&mut self, body: &Json) -> Answer {
         let now = self.now;
-        let given = text(body, "StartingSequenceNumber");
-        let number = self.numbers.iter().find(|(text, _)| text == given).map(|(_, it)| it.clone());
+        let number = self.number(&body["StartingSequenceNumber"]);
         let at = index(text(body, "ShardId")).unwrap();
         let stream = self.stream(body)?;
-        if !stream.visible(now).contains(&at) {
-            return Err(NOT_FOUND);
-        }
-        let shard = &stream.shards[at];
-        let is_own = |it: &Number| (it.shard, it.created_seconds) == (at, shard.created_seconds);
-        if number.as_ref().is_some_and(|number| !is_own(number)) {
-            return Err(INVALID);
-        }
-        let counter = number.map_or(0, |number| number.counter);
-        let end = shard.records.len();
-        let place = |counter: u64| usize::try_from(counter).map_or(end, |place| place.min(end));
-        let position = match text(body, "ShardIteratorType") {
-            "TRIM_HORIZON" => 0,
-            "LATEST" => end,
-            "AT_SEQUENCE_NUMBER" => place(counter.saturating_sub(1)),
-            "AFTER_SEQUENCE_NUMBER" if counter == shards::LAST_COUNTER => return Err(INVALID),
-            "AFTER_SEQUENCE_NUMBER" => place(counter),
-            _ => {
-                let at = millis(&body["Timestamp"]);
-                shard.records.iter().position(|it| it.arrival >= at).unwrap_or(end)
-            }
-        };
+        let kind = text(body, "ShardIteratorType");
+        let position = stream.position(at, now, kind, number.as_ref(), &body["Timestamp"])?;
         let iterator = Iterator { issued: now, stream: stream.id, shard: at, position };
         Ok(json!({"ShardIterator": self.iterator(iterator)}))
     }
@@ -151,8 +177,7 @@ impl Model {
             return Err(NOT_FOUND);
         }
         let shard: &Shard = &stream.shards[iterator.shard];
-        let gone = shard.records.iter().take_while(|it| it.arrival < stream.horizon(now)).count();
-        let first = iterator.position.max(gone);
+        let first = iterator.position.max(stream.first_kept(iterator.shard, now));
         let limit = usize::try_from(body["Limit"].as_u64().unwrap_or(10_000)).unwrap();
         let items: Vec<_> = shard.records[first..].iter().take(limit).map(|it| &it.item).collect();
         let next = first + items.len();
@@ -164,6 +189,32 @@ impl Model {
             let next = Iterator { issued: now, position: next, ..iterator };
             answer["NextShardIterator"] = json!(self.iterator(next));
         }
+        Ok(answer)
+    }
+
+    /// The records a subscription begins with, and the children where these are the last ones.
+    pub(super) fn subscribe(&mut self, body: &Json) -> Answer {
+        let (now, from) = (self.now, &body["StartingPosition"]);
+        let number = self.number(&from["SequenceNumber"]);
+        let at = index(text(body, "ShardId")).unwrap();
+        let stream = self.stream(body)?;
+        if stream.consumer(body)?.state != State::Active {
+            return Err(IN_USE);
+        }
+        let kind = text(from, "Type");
+        let position = stream.position(at, now, kind, number.as_ref(), &from["Timestamp"])?;
+        let place = format!("{} {} {at}", stream.id, text(body, "ConsumerARN"));
+        let records = &stream.shards[at].records;
+        let kept = &records[position.max(stream.first_kept(at, now))..];
+        let items: Vec<_> = kept.iter().map(|record| &record.item).collect();
+        let mut answer = json!({"Records": items});
+        if stream.shards[at].closed.is_some_and(|closed| closed < now) {
+            answer["ChildShards"] = stream.children(at);
+        }
+        if self.subscribed.get(&place).is_some_and(|began| now - began < HELD_MS) {
+            return Err(IN_USE);
+        }
+        self.subscribed.insert(place, now);
         Ok(answer)
     }
 }

@@ -82,7 +82,8 @@ impl Stream {
         let created_seconds = shard.created_seconds;
         let end = shard.closed.map(|closed| (LAST_COUNTER, closed / 1000));
         let numbers = [(0, created_seconds)].into_iter().chain(end).map(|(counter, seconds)| {
-            (number(shard, at, counter, seconds), Number { created_seconds, shard: at, counter })
+            let number_of = Number { created_seconds, shard: at, counter, seconds };
+            (number(shard, at, counter, seconds), number_of)
         });
         let numbers: Vec<_> = numbers.collect();
         let mut item = json!({"ShardId": id(at), "HashKeyRange": shard.hash_keys()});
