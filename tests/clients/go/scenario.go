@@ -824,7 +824,8 @@ var fanOut = []step{
 		}
 		events, err := subscribe(shardID(0), position)
 		var busy *types.ResourceInUseException
-		for errors.As(err, &busy) {
+		var often *types.LimitExceededException
+		for errors.As(err, &busy) || errors.As(err, &often) {
 			time.Sleep(500 * time.Millisecond)
 			events, err = subscribe(shardID(0), position)
 		}

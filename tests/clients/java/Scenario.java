@@ -950,7 +950,7 @@ public final class Scenario {
         return subscribe(
             shardId(0),
             it -> it.type(ShardIteratorType.AFTER_SEQUENCE_NUMBER).sequenceNumber(continuation));
-      } catch (ResourceInUseException busy) {
+      } catch (ResourceInUseException | LimitExceededException busy) {
         Thread.sleep(500);
       }
     }

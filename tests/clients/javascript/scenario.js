@@ -653,7 +653,8 @@ async function subscribeOnceFree(...position) {
     try {
       return await subscribe(...position);
     } catch (error) {
-      if (!(error instanceof sdk.ResourceInUseException)) throw error;
+      const isBusy = error instanceof sdk.ResourceInUseException;
+      if (!isBusy && !(error instanceof sdk.LimitExceededException)) throw error;
       await pause(500);
     }
   }

@@ -652,7 +652,10 @@ def _():
                 shard_id(0), "AFTER_SEQUENCE_NUMBER", SequenceNumber=continuation
             )
             break
-        except kinesis.exceptions.ResourceInUseException:
+        except (
+            kinesis.exceptions.ResourceInUseException,
+            kinesis.exceptions.LimitExceededException,
+        ):
             time.sleep(0.5)
     equal(data_to_the_end(events), [b"pushed", *(data for _, data in more[:-1])])
     equal(next_data(subscribe(shard_id(1)), 1)[0], [more[-1][1]])
