@@ -4,7 +4,9 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 mod cbor;
+mod checks;
 mod errors;
 mod pipeline;
 mod sequence_number;
 mod service;
+mod wire;

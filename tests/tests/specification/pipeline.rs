@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 
 use crate::cbor;
 use crate::service::{Encoding, Service};
+use crate::wire::headers;
 
 const TARGET: &str = "Kinesis_20131202.GetShardIterator";
 const UNKNOWN: &str = "Kinesis_20131202.Get";
@@ -53,7 +54,8 @@ fn each_step_comes_before_the_ones_below_it() {
     let call = |stream: Json, shard: &str| json!({"StreamName": stream, "ShardId": shard, "ShardIteratorType": "LATEST"});
     let (of_wrong_type, of_wrong_value) = (call(json!(1), ""), call(json!(""), "5"));
     let (to_missing_shard, sound) = (call(json!("s"), "5"), call(json!("s"), "0"));
-    let (date, authorization) = (service.date(), service.authorization());
+    let [_, _, (_, date), (_, authorization)] =
+        headers(Encoding::Json, "GetShardIterator", service.now() / 1000);
     let of_other_service = authorization.replace("/kinesis/", "/dynamodb/");
     let missing_parts = "Authorization header requires 'Credential' parameter. Authorization \
                          header requires 'Signature' parameter. Authorization header requires \
@@ -71,7 +73,7 @@ fn each_step_comes_before_the_ones_below_it() {
         let with =
             |target, authorization, date| [encoding.content_type(), target, authorization, date];
         let signed = with(TARGET, &authorization, &date);
-        for (headers, body, (kind, key, message)) in [
+        for (given, body, (kind, key, message)) in [
             (with(UNKNOWN, "", ""), &json!([]), ("SerializationException", "", "")),
             (with(UNKNOWN, "", ""), &of_wrong_type, ("UnknownOperationException", "", "")),
             (
@@ -97,9 +99,9 @@ fn each_step_comes_before_the_ones_below_it() {
             (signed, &of_wrong_value, ("ValidationException", "message", wrong_value)),
             (signed, &to_missing_shard, ("ResourceNotFoundException", "message", missing_shard)),
         ] {
-            let (status, answer) = post(&service, headers, &encoding.body(body));
+            let (status, answer) = post(&service, given, &encoding.body(body));
             let told = (status, encoding.read(&answer));
-            assert_eq!(told, (400, exception(kind, key, message)), "{headers:?} {body}");
+            assert_eq!(told, (400, exception(kind, key, message)), "{given:?} {body}");
         }
         assert_eq!(post(&service, signed, &encoding.body(&sound)).0, 200);
     }

@@ -6,7 +6,6 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kinelog::aws::basic_date;
 use kinelog::faults::RuleSet;
 use kinelog::http::{self, Bounds};
 use kinelog::kinesis::context;
@@ -20,7 +19,7 @@ use kinelog_engine::types::Timestamp;
 use serde_json::{Value as Json, json};
 use tokio::runtime::Runtime;
 
-use crate::cbor;
+use crate::{cbor, wire};
 
 /// 2025-12-03 18:48:54.250 UTC.
 pub(crate) const NOW: Timestamp = Timestamp(1_764_787_734_250);
@@ -156,28 +155,10 @@ impl Service {
         connection
     }
 
-    /// What a request of this moment has as its date.
-    pub(crate) fn date(&self) -> String {
-        basic_date::format(self.now() / 1000)
-    }
-
-    /// What a request of this moment has as its authorization.
-    pub(crate) fn authorization(&self) -> String {
-        let day = &self.date()[..8];
-        format!(
-            "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/{day}/{REGION}/kinesis/aws4_request, \
-             SignedHeaders=host;x-amz-date, Signature=00"
-        )
-    }
-
     /// Sends a call of an operation in this encoding.
     fn send_call(&self, encoding: Encoding, operation: &str, body: &Json) -> TcpStream {
-        let headers = [
-            ("Content-Type", encoding.content_type()),
-            ("X-Amz-Target", &format!("Kinesis_20131202.{operation}")),
-            ("X-Amz-Date", &self.date()),
-            ("Authorization", &self.authorization()),
-        ];
+        let headers = wire::headers(encoding, operation, self.now() / 1000);
+        let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
         self.send(&headers, &encoding.body(body))
     }
 

@@ -19,6 +19,41 @@ async fn a_subscription_ends_by_itself_after_five_minutes() {
     assert_eq!(data(&subscriber.event().await), ["x"]);
 }
 
+/// Clients read for 10 seconds at most before they give up, and call again when the server ends the
+/// subscription.
+#[tokio::test]
+async fn check_3_idle_consumer_for_six_minutes_across_a_resubscription() {
+    const STEP_MS: u64 = 250;
+    let world = World::with_stream(1).await;
+    let consumer = consumer(&world, "c").await;
+    let mut subscriber = world.subscribe(&consumer, latest()).await;
+    let (mut way_on, mut silent_ms, mut subscriptions) = (String::new(), 0, 1);
+    let end = Timestamp(world.context.engine.now().0 + 6 * 60_000);
+    while world.context.engine.now() < end {
+        match subscriber.poll() {
+            Poll::Ready(Some(message)) => {
+                let event: Json = serde_json::from_slice(&message.payload).unwrap();
+                assert!(is_empty(&event), "{event}");
+                way_on = continuation(&event).to_owned();
+                silent_ms = 0;
+            }
+            Poll::Ready(None) => {
+                let from = json!({"Type": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": way_on});
+                subscriber = world.subscribe(&consumer, from).await;
+                subscriptions += 1;
+            }
+            Poll::Pending => {
+                world.clock.advance_ms(STEP_MS);
+                silent_ms += STEP_MS;
+                assert!(silent_ms <= 5000, "silent for {silent_ms} ms");
+            }
+        }
+    }
+    assert_eq!(subscriptions, 2);
+    world.put("k", "at last").await;
+    assert_eq!(subscriber.data(1).await, ["at last"]);
+}
+
 #[tokio::test]
 async fn a_consumer_that_is_deregistered_is_told_so() {
     let world = World::with_stream(2).await;
