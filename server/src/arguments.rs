@@ -253,6 +253,9 @@ struct Serve {
     /// Memory that bodies of requests and unread answers may hold at once, in bytes
     #[arg(long, value_name = "BYTES", env = "KINELOG_BODY_MEMORY_BYTES", default_value_t = limits::BODY_MEMORY_BYTES_MAX)]
     body_memory_bytes: usize,
+    /// Memory for the newest records of all shards, which are read without the disk, in bytes
+    #[arg(long, value_name = "BYTES", env = "KINELOG_CACHE_BYTES", default_value_t = 256 << 20)]
+    cache_bytes: usize,
     /// Free disk space below which writes are refused, in bytes
     #[arg(long, value_name = "BYTES", env = "KINELOG_RESERVE_BYTES", default_value_t = 256 << 20)]
     reserve_bytes: u64,
@@ -300,6 +303,7 @@ impl Serve {
         let mut config = Config::new(&self.data_dir);
         config.durability = self.durability();
         config.reserve_bytes = self.reserve_bytes;
+        config.tail_cache_bytes_max = self.cache_bytes;
         config
     }
 
