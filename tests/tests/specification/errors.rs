@@ -1,5 +1,5 @@
-//! The reference's table of error texts: a test for each row, which provokes it and compares HTTP
-//! status, type and text in both encodings.
+//! The table of the service's error texts: a test for each of its rows, by number and by what it
+//! states, which provokes it and compares HTTP status, type and text in both encodings.
 
 mod consumers;
 mod listing;

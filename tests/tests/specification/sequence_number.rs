@@ -1,7 +1,7 @@
-//! Sequence numbers as the reference draws them, written down once more: 47 digits of hexadecimal,
+//! Sequence numbers as those of AWS were decoded, written down once more: 47 digits of hexadecimal,
 //! printed in decimal.
 
-/// A sequence number of version 2, laid out as the reference draws it.
+/// A sequence number of version 2, laid out as AWS lays it out.
 pub(crate) fn number(created_seconds: u64, index: u64, counter: u64, seconds: u64) -> String {
     let hex =
         format!("2{created_seconds:09x}{:x}{counter:016x}00{seconds:09x}{index:08x}2", index & 15);
@@ -27,7 +27,7 @@ fn decimal(hex: &str) -> String {
 }
 
 #[test]
-fn numbers_are_laid_out_as_the_reference_draws_them() {
+fn numbers_are_laid_out_as_those_of_aws() {
     let drawn = "49646437577130777162115407028967465143858078037781250322";
     assert_eq!(number(1_700_000_000, 17, 0, 1_700_000_000), drawn);
     let drawn = "49646437577108476416916876405831974054683509694096474114";

@@ -1,6 +1,7 @@
-//! Random sequences of calls, pauses, restarts and power cuts against a small model of the
-//! reference, beginning with a stream `s` of two shards and its consumer `c`: every answer must be the model's, and every refusal must have its type. What fails is printed as the shortest sequence that does. `PROPTEST_CASES` sets how
-//! many sequences are tried.
+//! Random sequences of calls, pauses, restarts and power cuts against a small model of what AWS does,
+//! beginning with a stream `s` of two shards and its consumer `c`: every answer must be the model's,
+//! and every refusal must have its type. What fails is printed as the shortest sequence that does.
+//! `PROPTEST_CASES` sets how many sequences are tried.
 
 mod model;
 mod steps;
@@ -279,7 +280,7 @@ fn config() -> ProptestConfig {
 }
 
 #[test]
-fn the_service_does_what_the_model_of_the_reference_does() {
+fn the_service_does_what_the_model_does() {
     proptest!(config(), |(steps in steps::sequences(STEPS_MAX))| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let outcome: Result<(), TestCaseError> = runtime.block_on(async {

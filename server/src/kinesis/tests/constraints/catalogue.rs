@@ -1,5 +1,5 @@
-//! What the inputs of the stream operations are, written down once more from the reference and not
-//! from the server's own tables: members, which of them are required, and their constraints.
+//! What the inputs of the stream operations are, written down once more from the service's model
+//! and not from the server's own tables: members, which of them are required, and their constraints.
 
 /// Kind of a member with its constraints.
 #[derive(Clone, Copy, Debug)]

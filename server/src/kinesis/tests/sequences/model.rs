@@ -1,7 +1,6 @@
-//! What the reference says the service does with limits off, small enough to be read whole and
-//! sharing nothing with the server but the layout of numbers and the hash of keys. Calls and
-//! answers are JSON; what is opaque (iterators, page tokens) is a word here, which the test pairs
-//! with what the service gave. Of a refusal the type is told; texts have tests of their own.
+//! What AWS is known to do, but for its limits, sharing nothing with the server but the layout of
+//! numbers and the hash of keys. Calls and answers are JSON; what is opaque (iterators, page tokens)
+//! is a word here, which the test pairs with what the service gave. Of a refusal the type is told; texts have tests of their own.
 
 mod metadata;
 mod records;
