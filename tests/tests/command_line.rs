@@ -272,6 +272,38 @@ async fn what_a_shard_refuses_is_put_again_until_all_is_stored() {
 }
 
 #[tokio::test]
+async fn faults_of_the_endpoint_cost_and_double_no_record() {
+    let faults = [
+        "PutRecords:p=0.3:partial=0.4",
+        "PutRecords:p=0.2:cut",
+        "PutRecords:p=0.2:error=InternalFailure",
+        "GetRecords:p=0.3:expire",
+        "GetRecords:p=0.2:throttle",
+        "GetShardIterator:count=2:error=InternalFailure",
+        "SubscribeToShard:count=1:in-stream=InternalFailure",
+    ];
+    let faults = faults.map(|fault| format!("--fault={fault}"));
+    let mut flags = vec!["--limits", "off", "--transition-ms", "0", "--fault-seed", "7"];
+    flags.extend(faults.iter().map(String::as_str));
+    let world = World::new(&flags);
+    world.create(1).await;
+    let lines: String = (0..200).map(|n| format!(r#"{{"k":{},"n":{n}}}"#, n % 20) + "\n").collect();
+    let summary = told(&world.put(&lines, &["--key-field", "k", "--ordered"]), 0);
+    assert!(summary.contains("200 records") && summary.contains(" sent again"), "{summary}");
+    for options in [&[][..], &["--fan-out"]] {
+        let tail = [&["--from", "horizon", "--count", "200"], options].concat();
+        let mut of_key = BTreeMap::<u64, Vec<u64>>::new();
+        for line in printed(&world.tail(&tail)).lines() {
+            let record: Value = serde_json::from_str(line).unwrap();
+            let [key, number] = ["k", "n"].map(|name| record[name].as_u64().unwrap());
+            of_key.entry(key).or_default().push(number);
+        }
+        let expected = (0..20).map(|key| (key, (key..200).step_by(20).collect()));
+        assert_eq!(of_key, expected.collect(), "{options:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_put_is_told_with_the_place_to_go_on_from() {
     let world = World::with_stream(1).await;
     let output = world.put("{\"u\":1}\n{\"u\":2}\n{}\n{\"u\":4}\n", &["--key-field", "u"]);
