@@ -12,7 +12,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::group_builder::{self, Group};
-use super::log_thread::LogThread;
+use super::log_thread::{LogThread, Shared};
 use super::open;
 use super::queue::{Control, QueuedAppend, Work};
 use super::shard_writer::ShardWriter;
@@ -52,7 +52,20 @@ async fn wait_for_copies(log: &LogThread) {
     }
 }
 
+/// Stops writes when a commit panics, before its appends are dropped: whoever learns from a dropped
+/// reply that writes have stopped finds them stopped.
+struct StopOnPanic<'a>(&'a Shared);
+
+impl Drop for StopOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.stop("the log thread failed");
+        }
+    }
+}
+
 async fn commit(log: &LogThread, appends: Vec<QueuedAppend>) {
+    let _stop = StopOnPanic(&log.shared);
     if log.is_full() {
         refuse(log, appends);
         return;
