@@ -3,6 +3,7 @@
 # --dry-run and no channels.
 set -euo pipefail
 export LC_ALL=C.UTF-8 PYTHONUTF8=1 AWS_DEFAULT_OUTPUT=text AWS_PAGER=
+export AWS_MAX_ATTEMPTS=15 AWS_RETRY_MODE=standard
 work=$(mktemp -d)
 
 account=000000000000
@@ -85,11 +86,7 @@ kinesis() {
 }
 
 without_retries() {
-  AWS_MAX_ATTEMPTS=1 AWS_RETRY_MODE=standard aws kinesis "$@"
-}
-
-patient() {
-  AWS_MAX_ATTEMPTS=15 AWS_RETRY_MODE=standard aws kinesis "$@"
+  AWS_MAX_ATTEMPTS=1 aws kinesis "$@"
 }
 
 shard() {
@@ -138,7 +135,7 @@ page_query='[[[NextShardIterator,to_string(MillisBehindLatest),to_string(ChildSh
   Records[].[SequenceNumber,PartitionKey,EncryptionType,ApproximateArrivalTimestamp,Data]][]'
 
 page() {
-  patient get-records --shard-iterator "$1" --query "$page_query" "${@:2}" >"$work/page"
+  kinesis get-records --shard-iterator "$1" --query "$page_query" "${@:2}" >"$work/page"
   IFS=$'\t' read -r next behind children <"$work/page"
 }
 
@@ -427,8 +424,9 @@ page "$(iterator clicks "$(shard 2)" LATEST)"
 equal "$next" None
 equal "$children" "[[\"$(shard 4)\",[\"$(shard 2)\",\"$(shard 3)\"]]]"
 
+# resize kinesis|without_retries TARGET
 resize() {
-  kinesis update-shard-count --stream-name growing --target-shard-count "$1" --scaling-type UNIFORM_SCALING \
+  "$1" update-shard-count --stream-name growing --target-shard-count "$2" --scaling-type UNIFORM_SCALING \
     --query '[CurrentShardCount,TargetShardCount,StreamName,StreamARN]'
 }
 
@@ -440,7 +438,7 @@ for count in {0..199}; do
   records+=("PartitionKey=key-$count,Data=$count")
 done
 equal "$(kinesis put-records --stream-name growing --records "${records[@]}" --query FailedRecordCount)" 0
-equal "$(resize 3)" "2	3	growing	$arn/growing"
+equal "$(resize kinesis 3)" "2	3	growing	$arn/growing"
 until_active growing
 equal "$(summary growing OpenShardCount)" 3
 shards growing ShardId --query 'Shards[].[ShardId,SequenceNumberRange.EndingSequenceNumber]' >"$work/growing"
@@ -500,7 +498,7 @@ done
 equal "$sizes" 2221
 
 step 29 "too many at once"
-refused LimitExceededException "" resize 7
+refused LimitExceededException "" resize without_retries 7
 
 # Fan-out
 
@@ -599,7 +597,7 @@ refused ProvisionedThroughputExceededException "$throttled" \
 step 40 retries
 for count in "${failed[@]}"; do
   megabyte "$count" >"$work/megabyte"
-  patient put-record --stream-name limited --partition-key a --data "fileb://$work/megabyte" >"$work/put"
+  kinesis put-record --stream-name limited --partition-key a --data "fileb://$work/megabyte" >"$work/put"
 done
 read_to_tip "$(iterator limited "$(shard 0)" TRIM_HORIZON)"
 expected=$(for count in {0..14}; do megabyte "$count" | base64 -w 0 | sha256sum; done | sort)
@@ -708,7 +706,7 @@ done >"$work/some"
 for _ in {1..1024}; do
   cat "$work/some"
 done >"$work/largest"
-IFS=$'\t' read -r landed sequence < <(patient put-record --stream-name clicks --partition-key a \
+IFS=$'\t' read -r landed sequence < <(kinesis put-record --stream-name clicks --partition-key a \
   --explicit-hash-key $most --data "fileb://$work/largest" --query '[ShardId,SequenceNumber]')
 page "$(iterator clicks "$landed" AT_SEQUENCE_NUMBER --starting-sequence-number "$sequence")"
 equal "$(sed 1d "$work/page" | wc -l)" 1
@@ -780,7 +778,7 @@ equal "$found" $arn/clicks
 at=$(iterator clicks "$(shard 1)" LATEST)
 secure put-record --stream-name clicks --partition-key a --explicit-hash-key $most --data sealed >"$work/put"
 equal "$(secure get-records --shard-iterator "$at" --query 'Records[].Data' | base64 -d)" sealed
-if found=$(aws --endpoint-url "$KINELOG_TLS_URL" kinesis list-streams 2>&1); then
+if found=$(AWS_MAX_ATTEMPTS=1 aws --endpoint-url "$KINELOG_TLS_URL" kinesis list-streams 2>&1); then
   fail "an unknown certificate was trusted"
 fi
 [[ $found == *"SSL validation failed"* ]] || fail "$found"

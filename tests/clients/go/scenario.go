@@ -53,9 +53,8 @@ var metrics = []types.MetricsName{
 
 var (
 	ctx            = context.Background()
-	client         = connect()
+	client         = connect(attempts(15))
 	withoutRetries = connect(attempts(1))
-	patient        = connect(attempts(15))
 )
 
 func connect(options ...func(*config.LoadOptions) error) *kinesis.Client {
@@ -612,7 +611,7 @@ var resharding = []step{
 		}
 		many := &kinesis.PutRecordsInput{StreamName: aws.String("growing"), Records: entries}
 		equal(*must(client.PutRecords(ctx, many)).FailedRecordCount, 0)
-		answer := must(resize("growing", 3))
+		answer := must(resize(client, "growing", 3))
 		equal([]int32{*answer.CurrentShardCount, *answer.TargetShardCount}, []int32{2, 3})
 		equal([]string{*answer.StreamName, *answer.StreamARN}, []string{"growing", arn("growing")})
 		equal(*untilActive("growing").OpenShardCount, 3)
@@ -685,12 +684,12 @@ var resharding = []step{
 		equal(sizes, []int{2, 2, 2, 1})
 	}},
 	{29, "too many at once", func() {
-		refused[*types.LimitExceededException]("", second(resize("growing", 7)))
+		refused[*types.LimitExceededException]("", second(resize(withoutRetries, "growing", 7)))
 	}},
 }
 
-func resize(stream string, target int32) (*kinesis.UpdateShardCountOutput, error) {
-	return client.UpdateShardCount(ctx, &kinesis.UpdateShardCountInput{
+func resize(by *kinesis.Client, stream string, target int32) (*kinesis.UpdateShardCountOutput, error) {
+	return by.UpdateShardCount(ctx, &kinesis.UpdateShardCountInput{
 		StreamName: &stream, TargetShardCount: &target, ScalingType: types.ScalingTypeUniformScaling,
 	})
 }
@@ -896,9 +895,9 @@ var limits = []step{
 	}},
 	{40, "retries", func() {
 		for _, n := range failed {
-			must(patient.PutRecord(ctx, record("limited", string(megabyte(n)))))
+			must(client.PutRecord(ctx, record("limited", string(megabyte(n)))))
 		}
-		records := readBy(patient, horizon("limited", shardID(0)))
+		records := read(horizon("limited", shardID(0)))
 		equal(len(records), 15)
 		found := map[[32]byte]bool{}
 		for _, record := range records {
@@ -1060,10 +1059,10 @@ var settings = []step{
 		}))
 		equal(*untilActive("clicks").MaxRecordSizeInKiB, kib)
 		largest := bytes.Repeat(allBytes(), 40_960)
-		answer := must(patient.PutRecord(ctx, recordAt(most, "clicks", string(largest))))
+		answer := must(client.PutRecord(ctx, recordAt(most, "clicks", string(largest))))
 		kind := types.ShardIteratorTypeAtSequenceNumber
 		here := iterator(atNumber("clicks", *answer.ShardId, kind, answer.SequenceNumber))
-		found := must(patient.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: here})).Records
+		found := must(client.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: here})).Records
 		equal(len(found), 1)
 		assert(bytes.Equal(found[0].Data, largest), "the largest record came back altered")
 	}},
@@ -1105,7 +1104,7 @@ var errorsByType = []step{
 		input := record("clicks", "no")
 		input.PartitionKey, input.DryRun = aws.String("z"), aws.Bool(true)
 		refused[*types.DryRunOperationException]("", second(client.PutRecord(ctx, input)))
-		records := readBy(patient, tip)
+		records := read(tip)
 		equal(len(records), 0)
 	}},
 	{51, "validation", func() {
@@ -1154,7 +1153,7 @@ var errorsByType = []step{
 var around = []step{
 	{56, "another world", func() {
 		provider := credentials.NewStaticCredentialsProvider("123456789012", "secret", "")
-		other := connect(config.WithRegion("eu-west-1"), config.WithCredentialsProvider(provider))
+		other := connect(attempts(15), config.WithRegion("eu-west-1"), config.WithCredentialsProvider(provider))
 		equal(len(must(other.ListStreams(ctx, &kinesis.ListStreamsInput{})).StreamNames), 0)
 		one := int32(1)
 		must(other.CreateStream(ctx, &kinesis.CreateStreamInput{StreamName: aws.String("clicks"), ShardCount: &one}))
@@ -1169,7 +1168,7 @@ var around = []step{
 	{57, "TLS", func() {
 		url := config.WithBaseEndpoint(os.Getenv("KINELOG_TLS_URL"))
 		certificate := must(os.ReadFile(os.Getenv("KINELOG_TLS_CERTIFICATE")))
-		secure := connect(url, config.WithCustomCABundle(bytes.NewReader(certificate)))
+		secure := connect(attempts(15), url, config.WithCustomCABundle(bytes.NewReader(certificate)))
 		input := &kinesis.DescribeStreamSummaryInput{StreamName: aws.String("clicks")}
 		found := must(secure.DescribeStreamSummary(ctx, input)).StreamDescriptionSummary
 		equal(*found.StreamARN, arn("clicks"))

@@ -97,13 +97,11 @@ public final class Scenario {
 
   private final KinesisClient kinesis;
   private final KinesisClient withoutRetries;
-  private final KinesisClient patient;
 
   private Scenario(boolean isAsync) {
-    async = isAsync ? KinesisAsyncClient.create() : null;
-    kinesis = isAsync ? blocking(async) : KinesisClient.create();
+    async = isAsync ? asynchronous(attempts(15)) : null;
+    kinesis = isAsync ? blocking(async) : connect(attempts(15));
     withoutRetries = connect(attempts(1));
-    patient = connect(attempts(15));
     lifeCycle();
     writing();
     reading();
@@ -141,9 +139,13 @@ public final class Scenario {
       options.accept(builder);
       return builder.build();
     }
+    return blocking(asynchronous(options));
+  }
+
+  private static KinesisAsyncClient asynchronous(Consumer<KinesisBaseClientBuilder<?, ?>> options) {
     KinesisAsyncClientBuilder builder = KinesisAsyncClient.builder();
     options.accept(builder);
-    return blocking(builder.build());
+    return builder.build();
   }
 
   private static Consumer<KinesisBaseClientBuilder<?, ?>> attempts(int most) {
@@ -612,8 +614,8 @@ public final class Scenario {
         it -> it.streamName("clicks").shardToMerge(shard).adjacentShardToMerge(adjacent));
   }
 
-  private UpdateShardCountResponse resize(int target) {
-    return kinesis.updateShardCount(
+  private UpdateShardCountResponse resize(KinesisClient client, int target) {
+    return client.updateShardCount(
         it -> it.streamName("growing").targetShardCount(target)
                 .scalingType(ScalingType.UNIFORM_SCALING));
   }
@@ -704,7 +706,8 @@ public final class Scenario {
       var sizes = shardPages("growing", 2).stream().map(List::size).toList();
       equal(sizes, List.of(2, 2, 2, 1));
     });
-    step(29, "too many at once", () -> refused(LimitExceededException.class, null, () -> resize(7)));
+    step(29, "too many at once", () ->
+        refused(LimitExceededException.class, null, () -> resize(withoutRetries, 7)));
   }
 
   private List<Shard> filtered(Consumer<ShardFilter.Builder> filter) {
@@ -720,7 +723,7 @@ public final class Scenario {
                         .build()).toList();
     equal(
         kinesis.putRecords(it -> it.streamName("growing").records(records)).failedRecordCount(), 0);
-    var answer = resize(3);
+    var answer = resize(kinesis, 3);
     equal(answer.currentShardCount(), 2);
     equal(answer.targetShardCount(), 3);
     equal(answer.streamName(), "growing");
@@ -988,9 +991,9 @@ public final class Scenario {
     });
     step(40, "retries", () -> {
       for (int number : failed) {
-        patient.putRecord(it -> it.streamName("limited").partitionKey("a").data(megabyte(number)));
+        kinesis.putRecord(it -> it.streamName("limited").partitionKey("a").data(megabyte(number)));
       }
-      var records = read(patient, horizon("limited", shardId(0)));
+      var records = read(horizon("limited", shardId(0)));
       equal(
           records.stream().map(it -> digest(it.data())).sorted().toList(),
           IntStream.range(0, 15).mapToObj(it -> digest(megabyte(it))).sorted().toList());
@@ -1183,7 +1186,7 @@ public final class Scenario {
     IntStream.range(0, data.length).forEach(at -> data[at] = (byte) at);
     var largest = SdkBytes.fromByteArray(data);
     var answer =
-        patient.putRecord(
+        kinesis.putRecord(
             it -> it.streamName("clicks").partitionKey("a").explicitHashKey(MOST.toString())
                     .data(largest));
     var at =
@@ -1192,7 +1195,7 @@ public final class Scenario {
             answer.shardId(),
             ShardIteratorType.AT_SEQUENCE_NUMBER,
             it -> it.startingSequenceNumber(answer.sequenceNumber()));
-    var records = patient.getRecords(it -> it.shardIterator(at)).records();
+    var records = kinesis.getRecords(it -> it.shardIterator(at)).records();
     equal(records.size(), 1);
     check(records.get(0).data().equals(largest), "the largest record came back altered");
   }
@@ -1218,7 +1221,7 @@ public final class Scenario {
       refused(DryRunOperationException.class,
           null,
           () -> kinesis.putRecord(record.andThen(it -> it.partitionKey("z").dryRun(true))));
-      equal(read(patient, at), List.of());
+      equal(read(at), List.of());
     });
     step(51, "validation", () ->
         refused(ValidationException.class,
@@ -1288,10 +1291,9 @@ public final class Scenario {
   private void around() {
     step(56, "another world", () -> {
       var credentials = AwsBasicCredentials.create("123456789012", "secret");
-      var other =
-          connect(
-              it -> it.region(Region.EU_WEST_1)
-                      .credentialsProvider(StaticCredentialsProvider.create(credentials)));
+      var owner = StaticCredentialsProvider.create(credentials);
+      var there = attempts(15).andThen(it -> it.region(Region.EU_WEST_1).credentialsProvider(owner));
+      var other = connect(there);
       equal(other.listStreams().streamNames(), List.of());
       other.createStream(it -> it.streamName("clicks").shardCount(1));
       waitForExistence(other, "clicks");
@@ -1304,12 +1306,8 @@ public final class Scenario {
     step(57, "TLS", () -> {
       var url = URI.create(System.getenv("KINELOG_TLS_URL"));
       var trusted = trusting(System.getenv("KINELOG_TLS_CERTIFICATE"));
-      var secure =
-          connect(
-              it -> {
-                it.endpointOverride(url);
-                trust(it, trusted);
-              });
+      var overTls = attempts(15).andThen(it -> it.endpointOverride(url));
+      var secure = connect(overTls.andThen(it -> trust(it, trusted)));
       var found = secure.describeStreamSummary(it -> it.streamName("clicks"));
       equal(found.streamDescriptionSummary().streamARN(), arn("clicks"));
       var at = iterator("clicks", shardId(1), ShardIteratorType.LATEST);

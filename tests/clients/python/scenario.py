@@ -51,15 +51,13 @@ def step(number, name):
     return add
 
 
-def client(attempts=None, **options):
-    retries = {"total_max_attempts": attempts, "mode": "standard"} if attempts else {}
-    config = Config(retries=retries, **options.pop("config", {}))
+def client(attempts=15, **options):
+    config = Config(retries={"total_max_attempts": attempts, "mode": "standard"})
     return enforce(boto3.client("kinesis", config=config, **options))
 
 
 kinesis = client()
 without_retries = client(attempts=1)
-patient = client(attempts=15)
 
 
 def equal(found, expected):
@@ -537,7 +535,7 @@ def _():
 @step(29, "too many at once")
 def _():
     resize = {"StreamName": "growing", "TargetShardCount": 7, "ScalingType": "UNIFORM_SCALING"}
-    refused("LimitExceededException", None, kinesis.update_shard_count, **resize)
+    refused("LimitExceededException", None, without_retries.update_shard_count, **resize)
 
 
 # Fan-out
@@ -720,8 +718,8 @@ def _():
 @step(40, "retries")
 def _():
     for number in failed:
-        patient.put_record(StreamName="limited", PartitionKey="a", Data=megabyte(number))
-    records = read(iterator("limited", shard_id(0)), patient)
+        kinesis.put_record(StreamName="limited", PartitionKey="a", Data=megabyte(number))
+    records = read(iterator("limited", shard_id(0)))
     digests = {hashlib.sha256(data).digest() for data in data_of(records)}
     equal(digests, {hashlib.sha256(megabyte(number)).digest() for number in range(15)})
     equal(len(records), 15)
@@ -846,12 +844,12 @@ def _():
     kinesis.update_max_record_size(StreamARN=arn("clicks"), MaxRecordSizeInKiB=10240)
     equal(until_active("clicks")["MaxRecordSizeInKiB"], 10240)
     largest = bytes(range(256)) * 40_960
-    answer = patient.put_record(
+    answer = kinesis.put_record(
         StreamName="clicks", PartitionKey="a", Data=largest, ExplicitHashKey=str(MOST)
     )
     number = {"StartingSequenceNumber": answer["SequenceNumber"]}
     at = iterator("clicks", answer["ShardId"], "AT_SEQUENCE_NUMBER", **number)
-    assert data_of(patient.get_records(ShardIterator=at)["Records"]) == [largest]
+    assert data_of(kinesis.get_records(ShardIterator=at)["Records"]) == [largest]
 
 
 @step(48, "mode")
@@ -892,7 +890,7 @@ def _():
     at = iterator("clicks", shard_id(1), "LATEST")
     record = {"StreamName": "clicks", "PartitionKey": "z", "Data": b"no", "DryRun": True}
     refused("DryRunOperationException", None, kinesis.put_record, **record)
-    equal(read(at, patient), [])
+    equal(read(at), [])
 
 
 @step(51, "validation")

@@ -31,7 +31,7 @@ pub(crate) async fn run(clients: &Clients, late: &str) {
 async fn another_world(clients: &Clients) {
     let url = var("AWS_ENDPOINT_URL_KINESIS").unwrap();
     let http = aws_smithy_http_client::Builder::new().build_http();
-    let other = connect(&url, http, 3, "eu-west-1", "123456789012");
+    let other = connect(&url, http, 15, "eu-west-1", "123456789012");
     assert_eq!(other.list_streams().send().await.unwrap().stream_names(), [""; 0]);
     other.create_stream().stream_name("clicks").shard_count(1).send().await.unwrap();
     other.wait_until_stream_exists().stream_name("clicks").wait(PATIENCE).await.unwrap();
@@ -54,7 +54,7 @@ async fn over_tls(clients: &Clients) {
     let url = var("KINELOG_TLS_URL").unwrap();
     let certificate = std::fs::read(var("KINELOG_TLS_CERTIFICATE").unwrap()).unwrap();
     let trusted = https(TrustStore::empty().with_pem_certificate(certificate));
-    let secure = connect(&url, trusted, 3, "us-east-1", "AKIDEXAMPLE");
+    let secure = connect(&url, trusted, 15, "us-east-1", "AKIDEXAMPLE");
     let answer = secure.describe_stream_summary().stream_name("clicks").send().await.unwrap();
     assert_eq!(answer.stream_description_summary.unwrap().stream_arn, arn("clicks"));
     let at = clients.iterator("clicks", &shard_id(1), ShardIteratorType::Latest).await;

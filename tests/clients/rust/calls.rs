@@ -25,12 +25,11 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 pub(crate) struct Clients {
     pub(crate) kinesis: Client,
     pub(crate) without_retries: Client,
-    pub(crate) patient: Client,
 }
 
 impl Clients {
     pub(crate) fn from_environment() -> Self {
-        Self { kinesis: clear(3), without_retries: clear(1), patient: clear(15) }
+        Self { kinesis: clear(15), without_retries: clear(1) }
     }
 }
 

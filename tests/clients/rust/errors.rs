@@ -8,7 +8,6 @@ use aws_sdk_kinesis::operation::put_record::PutRecordError;
 use aws_sdk_kinesis::types::ShardIteratorType;
 
 use crate::calls::{ACCOUNT, Clients, refused, shard_id};
-use crate::records::read_by;
 use crate::settings::open_shards;
 use crate::step;
 
@@ -18,7 +17,7 @@ pub(crate) async fn run(clients: &Clients) {
     let at = clients.iterator("clicks", &shard_id(1), ShardIteratorType::Latest).await;
     let call = clients.record("clicks", b"no").partition_key("z").dry_run(true);
     refused(call.send().await, PutRecordError::is_dry_run_operation_exception, None);
-    assert_eq!(read_by(&clients.patient, at).await, []);
+    assert_eq!(clients.read(at).await, []);
 
     step(51, "validation");
     let text = "1 validation error detected: Value 'bad name' at 'streamName' failed to satisfy \

@@ -5,7 +5,6 @@ use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::PutRecordsRequestEntry;
 
 use crate::calls::{ACCOUNT, Clients, refused, shard_id};
-use crate::records::read_by;
 use crate::step;
 
 fn megabyte(fill: u8) -> Vec<u8> {
@@ -28,11 +27,11 @@ pub(crate) async fn run(clients: &Clients) {
 
     step(40, "retries");
     for fill in failed {
-        let call = clients.patient.put_record().stream_name("limited").partition_key("a");
+        let call = clients.kinesis.put_record().stream_name("limited").partition_key("a");
         call.data(Blob::new(megabyte(fill))).send().await.unwrap();
     }
     let at = clients.horizon("limited", &shard_id(0)).await;
-    let mut records = read_by(&clients.patient, at).await;
+    let mut records = clients.read(at).await;
     records.sort_by_key(|record| record.data.as_ref()[0]);
     assert_eq!(records.len(), 15);
     for (record, fill) in records.iter().zip(0..) {

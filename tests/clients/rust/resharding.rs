@@ -47,7 +47,7 @@ pub(crate) async fn run(clients: &Clients) {
     filters(clients).await;
 
     step(29, "too many at once");
-    let many = resize(&clients.kinesis, 7).send().await;
+    let many = resize(&clients.without_retries, 7).send().await;
     refused(many, UpdateShardCountError::is_limit_exceeded_exception, None);
 }
 

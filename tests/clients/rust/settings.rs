@@ -218,13 +218,13 @@ async fn record_size(clients: &Clients) {
     assert_eq!(found.max_record_size_in_kib, Some(10240));
 
     let largest: Vec<u8> = (0..=255).cycle().take(10 << 20).collect();
-    let call = clients.patient.put_record().stream_name("clicks").partition_key("a");
+    let call = clients.kinesis.put_record().stream_name("clicks").partition_key("a");
     let call = call.explicit_hash_key(MOST.to_string());
     let data = aws_sdk_kinesis::primitives::Blob::new(largest.clone());
     let answer = call.data(data).send().await.unwrap();
     let (kind, number) = (ShardIteratorType::AtSequenceNumber, &answer.sequence_number);
     let at = clients.iterator_from("clicks", &answer.shard_id, kind, number).await;
-    let records = clients.patient.get_records().shard_iterator(at).send().await.unwrap().records;
+    let records = clients.kinesis.get_records().shard_iterator(at).send().await.unwrap().records;
     assert_eq!(records.len(), 1);
     assert!(records[0].data.as_ref() == largest, "the largest record came back altered");
 }
