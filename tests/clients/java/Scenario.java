@@ -710,19 +710,19 @@ public final class Scenario {
         refused(LimitExceededException.class, null, () -> resize(withoutRetries, 7)));
   }
 
+  private static PutRecordsRequestEntry entry(String key, SdkBytes data) {
+    return PutRecordsRequestEntry.builder().partitionKey(key).data(data).build();
+  }
+
   private List<Shard> filtered(Consumer<ShardFilter.Builder> filter) {
     return kinesis.listShards(it -> it.streamName("growing").shardFilter(filter)).shards();
   }
 
   private void updateShardCount() throws Exception {
     create("growing", 2);
-    var records =
-        IntStream.range(0, 200).mapToObj(
-                it ->
-                    PutRecordsRequestEntry.builder().partitionKey("key-" + it).data(bytes("" + it))
-                        .build()).toList();
-    equal(
-        kinesis.putRecords(it -> it.streamName("growing").records(records)).failedRecordCount(), 0);
+    var records = IntStream.range(0, 200).mapToObj(it -> entry("key-" + it, bytes("" + it))).toList();
+    var put = kinesis.putRecords(it -> it.streamName("growing").records(records));
+    equal(put.failedRecordCount(), 0);
     var answer = resize(kinesis, 3);
     equal(answer.currentShardCount(), 2);
     equal(answer.targetShardCount(), 3);
@@ -1003,10 +1003,7 @@ public final class Scenario {
   private void throttledEntries() throws Exception {
     kinesis.createStream(it -> it.streamName("limited").shardCount(1).maxRecordSizeInKiB(10240));
     untilActive("limited");
-    var records =
-        IntStream.range(0, 15).mapToObj(
-                it -> PutRecordsRequestEntry.builder().partitionKey("a").data(megabyte(it)).build())
-            .toList();
+    var records = IntStream.range(0, 15).mapToObj(it -> entry("a", megabyte(it))).toList();
     var first =
         kinesis.putRecords(it -> it.streamName("limited").records(records.subList(0, 10)));
     equal(first.failedRecordCount(), 0);
