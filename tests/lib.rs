@@ -1,7 +1,5 @@
-//! What the whole-system tests share: a server as a real process, the official SDK pointed at it,
-//! and the checker of histories.
-
-pub mod history;
+//! What the whole-system tests share: a server as a real process, and the official SDK pointed at
+//! it.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};

@@ -10,6 +10,8 @@ use crate::arguments::{Encoding, Load};
 
 /// Distinct bodies; calls take them in turn.
 const BODIES: usize = 64;
+/// Bytes of a record that name it.
+const HEAD_BYTES: usize = 8;
 /// Bytes of all bodies together, about; large bodies mean fewer of them.
 const BODIES_BYTES_MAX: usize = 64 << 20;
 
@@ -29,13 +31,15 @@ pub(crate) struct Payloads {
 }
 
 impl Payloads {
-    pub(crate) fn new(load: &Load, stream: &str) -> Self {
-        let record_bytes = load.record_bytes.max(8);
-        let count = (BODIES_BYTES_MAX / (record_bytes * load.batch)).clamp(4, BODIES);
+    /// Bodies for these streams, each as often as any other.
+    pub(crate) fn new(load: &Load, streams: &[String]) -> Self {
+        let record_bytes = load.record_bytes.max(HEAD_BYTES);
+        let fitting = (BODIES_BYTES_MAX / (record_bytes * load.batch)).clamp(4, BODIES);
+        let count = fitting.next_multiple_of(streams.len().max(1));
         let mut random = fastrand::Rng::with_seed(0x6b69_6e65);
         let mut records = Vec::new();
         let mut bodies = Vec::new();
-        for body in 0..count {
+        for (body, stream) in (0..count).zip(streams.iter().cycle()) {
             let first = records.len();
             for place in 0..load.batch {
                 records.push(record(body, place, record_bytes, &mut random));
@@ -49,6 +53,11 @@ impl Payloads {
             bodies.push(Body { hash: signing::hash(&bytes), bytes: bytes.into() });
         }
         Self { bodies, batch: load.batch, record_bytes, records }
+    }
+
+    /// The records of each body, for stores that take them raw.
+    pub(crate) fn records(&self) -> std::slice::Chunks<'_, Vec<u8>> {
+        self.records.chunks(self.batch)
     }
 
     pub(crate) const fn target(&self) -> &'static str {
@@ -71,7 +80,9 @@ fn record(body: usize, place: usize, bytes: usize, random: &mut fastrand::Rng) -
         let number = u32::try_from(number).expect("bodies and places are few");
         record.extend_from_slice(&number.to_le_bytes());
     }
-    record.resize_with(bytes, || random.u8(..));
+    let head = record.len();
+    record.resize(bytes, 0);
+    random.fill(&mut record[head..]);
     record
 }
 
@@ -118,4 +129,37 @@ fn write_cbor(
     }
     out.end()?.end()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load() -> Load {
+        Load { batch: 3, record_bytes: 20, ..Load::default() }
+    }
+
+    #[test]
+    fn a_record_is_known_again_and_a_changed_one_is_not() {
+        let payloads = Payloads::new(&load(), &["a".to_owned()]);
+        let mut record = payloads.records().nth(2).unwrap()[1].clone();
+        assert!(payloads.is_ours(&record));
+        record[19] ^= 1;
+        assert!(!payloads.is_ours(&record));
+        assert!(!payloads.is_ours(b"short"));
+    }
+
+    #[test]
+    fn every_stream_has_its_share_of_the_bodies() {
+        let streams: Vec<_> = (0..100).map(|n| format!("stream-{n:03}")).collect();
+        let payloads = Payloads::new(&load(), &streams);
+        for stream in &streams {
+            let name = format!("\"{stream}\"");
+            let hits = payloads
+                .bodies
+                .iter()
+                .filter(|body| memchr::memmem::find(&body.bytes, name.as_bytes()).is_some());
+            assert_eq!(hits.count() * streams.len(), payloads.bodies.len());
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Signed heads of requests whose body hash is known before: one signature a second and body, so that
+//! Signed heads of requests. A body that is sent again and again is signed once a second, so that
 //! signing does not show in the generator's share of the processor.
 
 use std::collections::HashMap;
@@ -13,7 +13,16 @@ use crate::client::Failure;
 pub(crate) struct Signer {
     by: signing::Signer,
     second: u64,
-    made: HashMap<(BodyHash, &'static str), HeaderMap>,
+    made: HashMap<BodyHash, HeaderMap>,
+}
+
+/// What is signed besides the body.
+#[derive(Clone, Copy)]
+pub(crate) struct Head<'h> {
+    pub(crate) host: &'h str,
+    /// `x-amz-target`.
+    pub(crate) target: &'h str,
+    pub(crate) content_type: &'h str,
 }
 
 impl Signer {
@@ -29,30 +38,38 @@ impl Signer {
         Self { by: signer, second: 0, made: HashMap::new() }
     }
 
-    /// All headers of a POST to `/` on `host`.
-    pub(crate) fn headers(
+    /// All headers of a POST to `/`.
+    pub(crate) fn headers(&self, head: Head<'_>, body: BodyHash) -> Result<HeaderMap, Failure> {
+        self.sign(head, body, unix_seconds())
+    }
+
+    /// The same for a body that is sent often, and always with the same head.
+    pub(crate) fn kept_headers(
         &mut self,
-        host: &str,
-        target: &'static str,
-        content_type: &str,
-        body_hash: BodyHash,
+        head: Head<'_>,
+        body: BodyHash,
     ) -> Result<HeaderMap, Failure> {
         let now = unix_seconds();
         if now != self.second {
             self.second = now;
             self.made.clear();
         }
-        if let Some(made) = self.made.get(&(body_hash, target)) {
+        if let Some(made) = self.made.get(&body) {
             return Ok(made.clone());
         }
+        let headers = self.sign(head, body, now)?;
+        self.made.insert(body, headers.clone());
+        Ok(headers)
+    }
+
+    fn sign(&self, head: Head<'_>, body: BodyHash, now: u64) -> Result<HeaderMap, Failure> {
         let request = Request::post("/")
-            .header("host", host)
-            .header("content-type", content_type)
-            .header("x-amz-target", target)
+            .header("host", head.host)
+            .header("content-type", head.content_type)
+            .header("x-amz-target", head.target)
             .body(())?;
         let mut head = request.into_parts().0;
-        self.by.sign(&mut head, &body_hash, now)?;
-        self.made.insert((body_hash, target), head.headers.clone());
+        self.by.sign(&mut head, &body, now)?;
         Ok(head.headers)
     }
 }

@@ -28,7 +28,7 @@ pub enum Trust {
 /// # Errors
 ///
 /// One sentence that says what to do.
-pub(super) fn config(trust: &Trust) -> Result<ClientConfig, String> {
+pub fn config(trust: &Trust) -> Result<ClientConfig, String> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
