@@ -51,7 +51,7 @@ Every option of `serve` is also a variable (KINELOG_DATA_DIR) and a key of the c
 
 /// Runs the program by its command line, environment and configuration file.
 pub fn main() -> ExitCode {
-    let program = Arguments::command();
+    let program = program();
     let (given, mut notes) = migration::with_options(std::env::args_os().collect(), &program);
     let given = match config_file::with_file(given, &program) {
         Ok(given) => given,
@@ -81,6 +81,11 @@ pub fn main() -> ExitCode {
         commands::say(&sentence);
         ExitCode::FAILURE
     })
+}
+
+/// The program as its command line sees it.
+pub(crate) fn program() -> clap::Command {
+    Arguments::command()
 }
 
 /// Serves; `notes` tell what was taken of the options and variables of others.

@@ -21,10 +21,7 @@ pub(crate) fn with_file(given: Vec<OsString>, program: &Command) -> Result<Vec<O
     let text = std::fs::read_to_string(path).map_err(|error| {
         format!("the configuration {} cannot be read: {error}; check --config", path.display())
     })?;
-    let table: Table = text.parse().map_err(|error: toml::de::Error| {
-        format!("{} is not TOML: {}; correct it", path.display(), error.message())
-    })?;
-    let from_file = options(&table, path, serve, set)?;
+    let from_file = options(&text, path, serve, set)?;
     let mut all = given;
     let at = at.min(all.len());
     all.splice(at..at, from_file.into_iter().map(OsString::from));
@@ -44,15 +41,22 @@ pub(crate) fn serving<'a>(
     }
 }
 
-/// The file's keys as options, without those that are set already.
-fn options(
-    table: &Table,
+/// The keys of a file's text as options, without those that are set already.
+///
+/// # Errors
+///
+/// As `with_file`.
+pub(crate) fn options(
+    text: &str,
     path: &Path,
     serve: &Command,
     set: &ArgMatches,
 ) -> Result<Vec<String>, String> {
+    let table: Table = text.parse().map_err(|error: toml::de::Error| {
+        format!("{} is not TOML: {}; correct it", path.display(), error.message())
+    })?;
     let mut options = Vec::new();
-    for (key, value) in table {
+    for (key, value) in &table {
         let known = serve.get_arguments().find(|known| known.get_long() == Some(key.as_str()));
         let Some(known) = known.filter(|_| key != "config") else {
             return Err(format!(

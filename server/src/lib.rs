@@ -3,7 +3,7 @@
 //! Layers, lowest first; a module imports from the ones above it in this list only:
 //! `limits`, `aws` (protocol pieces), `client` (calls to any endpoint), `metrics`, `throttle`, `seal`,
 //! `shard_iterator`, `faults`, `kinesis` (one file an operation), `tls`, `http`, `server` (assembly),
-//! `commands`, `config_file`, `migration` and `arguments` (the binary).
+//! `commands`, `config_file`, `migration` and `arguments` (the binary), `fuzzing` (for fuzz targets).
 
 pub mod arguments;
 pub mod aws;
@@ -11,6 +11,8 @@ pub mod client;
 mod commands;
 mod config_file;
 pub mod faults;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod http;
 pub mod kinesis;
 pub mod limits;

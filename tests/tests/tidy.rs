@@ -45,6 +45,7 @@ const SERVER_LAYERS: &[&str] = &[
     "config_file",
     "migration",
     "arguments",
+    "fuzzing",
 ];
 
 struct Source {

@@ -6,6 +6,8 @@
 //! `--ordered` rules out. Whatever waits when an answer comes makes the next call: batches need no
 //! timer.
 
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod input;
 mod keys;
 mod lane;

@@ -16,6 +16,8 @@ mod connection;
 mod cors;
 mod event_body;
 mod head_screen;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod in_memory;
 mod listener;
 mod media;
 mod opening;

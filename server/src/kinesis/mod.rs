@@ -117,7 +117,8 @@ macro_rules! operations {
                 match self { $(Self::$name => stringify!($name),)* }
             }
 
-            fn shape(self) -> &'static Structure {
+            /// The table of its input.
+            pub fn shape(self) -> &'static Structure {
                 match self { $(Self::$name => &$module::SHAPE,)* }
             }
 

@@ -44,7 +44,10 @@ pub(super) struct Framing {
 impl Framing {
     /// The data of the next record, nothing at the end. What the last line break is missing from is
     /// a record too.
-    async fn next(self, source: &mut Source) -> io::Result<Option<Result<Vec<u8>, String>>> {
+    pub(super) async fn next(
+        self,
+        source: &mut Source,
+    ) -> io::Result<Option<Result<Vec<u8>, String>>> {
         let end = if self.ends_with_null { 0 } else { b'\n' };
         let bytes_max = limits::RECORD_DATA_BYTES_MAX;
         let text_max = if self.is_base64 { bytes_max.div_ceil(3) * 4 } else { bytes_max };

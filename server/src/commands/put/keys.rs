@@ -64,7 +64,7 @@ impl FromStr for KeyPath {
 }
 
 impl KeyPath {
-    fn of(&self, data: &[u8]) -> Result<String, String> {
+    pub(super) fn of(&self, data: &[u8]) -> Result<String, String> {
         let Self(path) = self;
         let record: Value =
             serde_json::from_slice(data).map_err(|error| format!("is not JSON ({error})"))?;

@@ -1,3 +1,0 @@
-//! libFuzzer's entry to `kinelog_fuzz::format_journal`.
-#![no_main]
-libfuzzer_sys::fuzz_target!(|data: &[u8]| kinelog_fuzz::format_journal::run(data));
