@@ -107,16 +107,23 @@ fn canonical_request(head: &Parts, body_hash: &BodyHash) -> (String, String) {
     let names = headers.keys().copied().collect::<Vec<_>>().join(";");
     let lines = headers.iter().map(|(name, values)| format!("{name}:{}\n", values.join(",")));
     let lines = lines.collect::<Vec<_>>().concat();
-    let mut query: Vec<_> = head.uri.query().unwrap_or_default().split('&').collect();
-    query.sort_unstable();
     let canonical = format!(
         "{}\n{}\n{}\n{lines}\n{names}\n{}",
         head.method,
         encoded_path(head.uri.path()),
-        query.join("&"),
+        canonical_query(head.uri.query().unwrap_or_default()),
         hex(body_hash)
     );
     (names, canonical)
+}
+
+/// The parameters by name, then by value, each with its equals sign.
+fn canonical_query(query: &str) -> String {
+    let parameters = query.split('&').filter(|parameter| !parameter.is_empty());
+    let mut pairs: Vec<_> = parameters.map(|it| it.split_once('=').unwrap_or((it, ""))).collect();
+    pairs.sort_unstable();
+    let parameters = pairs.iter().map(|(name, value)| format!("{name}={value}"));
+    parameters.collect::<Vec<_>>().join("&")
 }
 
 /// What is percent-encoded already is encoded once more, as all services but S3 want it.
@@ -235,6 +242,19 @@ mod tests {
             assert_eq!(authorization(&head), expected, "{name}");
             assert_eq!(head.headers["x-amz-date"], "20150830T123600Z");
             assert!(!head.headers.contains_key("x-amz-security-token"));
+        }
+    }
+
+    #[test]
+    fn parameters_are_signed_by_name_and_then_by_value() {
+        for (query, canonical) in [
+            ("", ""),
+            ("b=1&a=2&a=1", "a=1&a=2&b=1"),
+            // As whole texts these two would stand the other way round.
+            ("a-b=1&a=2", "a=2&a-b=1"),
+            ("b&a", "a=&b="),
+        ] {
+            assert_eq!(canonical_query(query), canonical);
         }
     }
 
