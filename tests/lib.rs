@@ -1,5 +1,7 @@
-//! What the whole-system tests share: a server as a real process, and the official SDK pointed at
-//! it.
+//! What the whole-system tests share: a server as a real process, the official SDK pointed at it,
+//! and the checker of histories.
+
+pub mod history;
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};

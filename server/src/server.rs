@@ -221,6 +221,7 @@ impl Api for Kinesis {
             stopped,
             disk_full,
             limits: self.context.settings().limits.to_string(),
+            on_demand: self.context.settings().on_demand.name(),
             tls: self.tls,
             faults: self.faults().shown().into_iter().map(|shown| shown.rule).collect(),
         }
@@ -240,6 +241,7 @@ impl Api for Kinesis {
                 ("durability", durability_name(self.durability).to_owned()),
                 ("io", engine.log_device().to_owned()),
                 ("limits", self.context.settings().limits.to_string()),
+                ("on_demand", self.context.settings().on_demand.name().to_owned()),
                 ("tls", self.tls.unwrap_or("off").to_owned()),
             ],
             values,

@@ -67,6 +67,8 @@ pub struct Health {
     pub disk_full: bool,
     /// Limits in force: `aws`, `off` or a factor.
     pub limits: String,
+    /// How on-demand streams scale: `aws` or `open`.
+    pub on_demand: &'static str,
     /// Where the certificate comes from: `files` or `self-signed`; nothing without TLS.
     pub tls: Option<&'static str>,
     /// Rules of the faults injected on purpose; empty when there are none.

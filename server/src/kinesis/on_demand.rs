@@ -43,6 +43,14 @@ pub enum Policy {
 }
 
 impl Policy {
+    /// As the option and health say it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Aws => "aws",
+            Self::Open => "open",
+        }
+    }
+
     /// Time between measurements.
     const fn interval(self) -> Duration {
         match self {
@@ -100,11 +108,18 @@ impl Scaler {
             let Some(stream) = lifecycle::settle_stored(&self.context, stream).await else {
                 continue;
             };
-            let mut recent = before.remove(&stream.id).unwrap_or_default();
+            let known = before.remove(&stream.id);
+            let is_new = known.is_none();
+            let mut recent = known.unwrap_or_default();
             let load = |shard: ShardUid| loads.get(&shard).copied().unwrap_or(0);
             let of_shards: Vec<_> =
                 stream.shards.iter().map(|shard| (shard.uid, load(shard.uid))).collect();
             recent.note(from, &of_shards);
+            if is_new {
+                // It keeps its shards at first: it scales by whole intervals only.
+                self.recent.insert(stream.id, recent);
+                continue;
+            }
             match self.scale(stream.id, &recent, &load).await {
                 Ok(()) => recent.forget_settled(now, lag_ms),
                 Err(error) => {

@@ -42,7 +42,7 @@ fn health_is_one_json_object() {
     let reply = Operators::start().ask("GET", "/health");
     let expected = concat!(
         r#"{"version":"0","status":"ok","durability":"none","io":"simulated","#,
-        r#""flush_micros":null,"stopped":null,"disk_full":false,"limits":"aws","tls":null,"faults":[]}"#,
+        r#""flush_micros":null,"stopped":null,"disk_full":false,"limits":"aws","on_demand":"aws","tls":null,"faults":[]}"#,
     );
     reply.assert(200, Some("application/json"), expected);
 }

@@ -107,6 +107,7 @@ impl Api for Fake {
             stopped: None,
             disk_full: false,
             limits: "aws".to_owned(),
+            on_demand: "aws",
             tls: None,
             faults: Vec::new(),
         }

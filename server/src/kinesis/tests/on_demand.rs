@@ -291,7 +291,7 @@ async fn a_stream_switched_to_on_demand_keeps_its_shards_for_thirty_days() {
     let mode =
         |mode: &str| json!({"StreamARN": arn("p"), "StreamModeDetails": {"StreamMode": mode}});
     demand.world.ok(Operation::UpdateStreamMode, mode("ON_DEMAND")).await;
-    demand.world.clock.advance_ms(CHANGE_MS);
+    demand.pass(CHANGE_MS, &[]).await;
     demand.pass(30 * DAY_MS - CHANGE_MS, &[]).await;
     assert_eq!(count(&demand.world).await, 7);
     demand.pass(DAY_MS, &[]).await;
@@ -299,6 +299,21 @@ async fn a_stream_switched_to_on_demand_keeps_its_shards_for_thirty_days() {
     demand.world.ok(Operation::UpdateStreamMode, mode("PROVISIONED")).await;
     demand.pass(90 * DAY_MS, &[]).await;
     assert_eq!(count(&demand.world).await, 4);
+}
+
+#[tokio::test]
+async fn a_switched_stream_keeps_its_shards_for_a_whole_interval_at_first() {
+    let mut demand = Demand::aws().await;
+    demand.world.create(json!({"StreamName": "p", "ShardCount": 3})).await;
+    let body = json!({"StreamARN": arn("p"), "StreamModeDetails": {"StreamMode": "ON_DEMAND"}});
+    demand.world.ok(Operation::UpdateStreamMode, body).await;
+    for shards in [3, 4] {
+        demand.pass(MINUTE_MS, &[]).await;
+        demand.world.clock.advance_ms(CHANGE_MS);
+        let body = json!({"StreamName": "p"});
+        let answer = demand.world.ok(Operation::DescribeStreamSummary, body).await;
+        assert_eq!(answer["StreamDescriptionSummary"]["OpenShardCount"], shards);
+    }
 }
 
 #[tokio::test]
