@@ -188,6 +188,14 @@ pub enum ReadError {
         /// The file.
         file: PathBuf,
     },
+    /// Bytes of a mapped file went away while they were read. Another read maps what is left.
+    #[error(
+        "a segment file of shard {shard} was cut, or cannot be read any more, while it was being read; read again"
+    )]
+    MapLost {
+        /// The shard.
+        shard: ShardIndex,
+    },
     /// The device failed.
     #[error(transparent)]
     Device(#[from] DeviceError),

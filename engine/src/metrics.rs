@@ -124,6 +124,8 @@ metrics! {
         mapped_segments,
         /// Damaged ranges met by reads and recovery.
         damaged_ranges,
+        /// Maps given up because their file was cut, or could not be read any more.
+        lost_maps,
         /// Footers of sealed segments rebuilt in memory because they were damaged or missing.
         rebuilt_indexes,
         /// Single flipped bits repaired.

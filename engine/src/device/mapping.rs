@@ -1,9 +1,12 @@
 //! Read-only memory maps of files that no longer change.
 //!
-//! A page fault on a map stalls the thread that meets it, and a fault past the end of a file that
-//! was cut behind our back kills the process. Hence [`Mapping::prefault`]: call it for a range, on
-//! a helper thread, before the first touch; a file that is too short is an error there.
+//! A page fault on a map stalls the thread that meets it. Hence [`Mapping::prefault`]: call it for a
+//! range, on a helper thread, before the first touch; a file that is too short is an error there.
+//! Where a file is cut behind our back later, or a page cannot be brought in again, zeros stand in
+//! place of its bytes and the [`Mark`] is set, which readers look at after the last use (`fault`).
 #![expect(unsafe_code, reason = "a memory map is unsafe by nature; this file is its only place")]
+
+mod fault;
 
 use std::fmt;
 use std::fs::File;
@@ -14,6 +17,9 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use memmap2::{Advice, Mmap, MmapOptions};
+
+use crate::types::Mark;
+use fault::Registered;
 
 /// Bytes one fallback read of `prefault` takes at a time.
 const TOUCH_BYTES: usize = 64 << 10;
@@ -28,6 +34,8 @@ pub struct Mapping {
 }
 
 struct SharedMap {
+    /// Leaves the table of maps before the map is undone: fields are dropped in order.
+    registered: Registered,
     map: Mmap,
     /// Kept only where the kernel cannot prefault a map and the file must be read instead.
     file: Option<File>,
@@ -59,10 +67,13 @@ impl Mapping {
         // SAFETY: The bytes must not change while they are borrowed. Only sealed files are mapped:
         // this program never writes to them again, never cuts them and never stores through a map;
         // the lock on the data directory keeps a second instance away. Another program that writes
-        // there all the same changes values only, and those are checked by checksum before use.
+        // there all the same changes values only, and those are checked by checksum before use; one that
+        // cuts the file meets `fault`.
         let map = unsafe { MmapOptions::new().map(file) }?;
         let file = if read_instead { Some(file.try_clone()?) } else { None };
-        let map = Arc::new(SharedMap { map, file });
+        let start = map.as_ptr().addr();
+        let registered = Registered::new(start..start + map.len())?;
+        let map = Arc::new(SharedMap { registered, map, file });
         Ok(Self { bytes: Bytes::from_owner(Owner(Arc::clone(&map))), map: Some(map) })
     }
 
@@ -79,6 +90,11 @@ impl Mapping {
     /// All bytes. Touching a page that is not in memory blocks: see `prefault`.
     pub const fn bytes(&self) -> &Bytes {
         &self.bytes
+    }
+
+    /// Set for ever once bytes of the map are not those of the file; none for plain memory.
+    pub fn mark(&self) -> Option<Mark> {
+        self.map.as_ref().map(|shared| shared.registered.mark())
     }
 
     /// The bytes of `range`, shared; `None` when it reaches past the end.
@@ -181,6 +197,45 @@ mod tests {
         let mapping = Mapping::of(&file_of(0)).unwrap();
         assert!(mapping.is_empty());
         mapping.prefault(0..0).unwrap();
+    }
+
+    #[test]
+    fn what_a_cut_file_has_lost_reads_as_zeros_and_is_marked() {
+        let (cut, whole) = (file_of(64 << 10), file_of(64 << 10));
+        let (mapping, other) = (Mapping::of(&cut).unwrap(), Mapping::of(&whole).unwrap());
+        let (kept, lost) = (mapping.slice(0..8).unwrap(), mapping.slice(20_000..20_008).unwrap());
+        assert_eq!(lost[0], (20_000 % 251) as u8);
+        let mark = mapping.mark().unwrap();
+        assert!(!mark.is_set());
+        cut.set_len(8192).unwrap();
+        assert!(!mark.is_set(), "nothing was read yet");
+        assert_eq!(&lost[..], [0; 8]);
+        assert!(mark.is_set());
+        // What is still there goes on to be, and other maps are not touched by this.
+        assert_eq!(&kept[..3], [0, 1, 2]);
+        assert_eq!(other.bytes()[20_000], (20_000 % 251) as u8);
+        assert!(!other.mark().unwrap().is_set());
+        drop((mapping, kept, lost));
+        // A later map does not inherit the mark.
+        let again = Mapping::of(&whole).unwrap();
+        assert!(!again.mark().unwrap().is_set());
+    }
+
+    #[test]
+    fn maps_are_cut_by_the_hundred_and_in_all_threads() {
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..100 {
+                        let file = file_of(12_000);
+                        let mapping = Mapping::of(&file).unwrap();
+                        file.set_len(0).unwrap();
+                        assert!(mapping.bytes().iter().all(|byte| *byte == 0));
+                        assert!(mapping.mark().unwrap().is_set());
+                    }
+                });
+            }
+        });
     }
 
     #[test]

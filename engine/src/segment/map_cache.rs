@@ -13,7 +13,7 @@ use super::lru::Lru;
 use super::sealed::{OpenFailure, SealedSegment};
 use crate::device::Files;
 use crate::metrics::Metrics;
-use crate::types::SegmentId;
+use crate::types::{Mark, SegmentId};
 
 /// Most maps by default.
 const MAPS_MAX: usize = 16_384;
@@ -49,8 +49,16 @@ impl MapCache {
         segment: &Arc<Segment>,
     ) -> Result<Arc<SealedSegment>, OpenFailure> {
         let maps = self.maps.get_or_init(async || Lru::new(self.limit().await)).await;
-        let open = SealedSegment::open(&self.files, segment, &self.metrics);
-        let opened = maps.get(segment.id, open).await;
+        let open = || SealedSegment::open(&self.files, segment, &self.metrics);
+        let mut opened = maps.get(segment.id, open()).await;
+        if let Ok(known) = &opened
+            && known.mark().is_some_and(Mark::is_set)
+        {
+            // A new map shows what is left of the file.
+            self.metrics.lost_maps.add(1);
+            maps.forget(segment.id);
+            opened = maps.get(segment.id, open()).await;
+        }
         self.metrics.mapped_segments.set(maps.len() as u64);
         opened
     }

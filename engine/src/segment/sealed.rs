@@ -21,7 +21,7 @@ use crate::error::DeviceError;
 use crate::format::footer::{INDEX_ENTRY_BYTES, TRAILER_BYTES, Trailer, decode};
 use crate::limits::INDEX_STRIDE_BYTES;
 use crate::metrics::Metrics;
-use crate::types::Timestamp;
+use crate::types::{Mark, Timestamp};
 
 /// Brought into memory at a time, so that small reads in sequence rarely wait.
 const PREFAULT_BYTES: u64 = 256 << 10;
@@ -38,6 +38,11 @@ impl MappedFile {
     /// Length of the file.
     pub(crate) fn len(&self) -> u64 {
         self.mapping.len() as u64
+    }
+
+    /// Set once bytes of the map are not those of the file.
+    fn mark(&self) -> Option<Mark> {
+        self.mapping.mark()
     }
 
     /// `len` bytes from `position` on, fewer where the file ends; shared, not copied.
@@ -153,6 +158,11 @@ impl SealedSegment {
 
     fn new(file: Arc<MappedFile>, index: SealedIndex, base: Base, batches_end: u64) -> Self {
         Self { file, index, base, batches_end, verified: Mutex::default() }
+    }
+
+    /// Set once bytes of the map are not those of the file.
+    pub(crate) fn mark(&self) -> Option<Mark> {
+        self.file.mark()
     }
 
     /// Where its bytes come from.

@@ -15,7 +15,7 @@ use crate::device::{File, Files};
 use crate::error::DeviceError;
 use crate::format::batch::Batch;
 use crate::metrics::Metrics;
-use crate::types::{SegmentId, Timestamp};
+use crate::types::{Mark, SegmentId, Timestamp};
 
 /// Opens segments; bounds what is open.
 pub(crate) struct Views {
@@ -97,6 +97,14 @@ impl View {
             }
         }
         Ok(self.cursor_at(FIRST_POSITION, piece_bytes))
+    }
+
+    /// The mark of the map, where the segment is mapped.
+    pub(crate) fn mark(&self) -> Option<Mark> {
+        match &self.contents {
+            Contents::Active(_) => None,
+            Contents::Sealed(sealed) => sealed.mark(),
+        }
     }
 
     /// Arrival of the first record; `None` when it cannot be told.

@@ -79,6 +79,7 @@ impl Reader {
     /// # Errors
     ///
     /// `Damaged` only when the first record due is damaged; else the read ends before the damage.
+    /// `MapLost` once for a file that was cut while it was mapped.
     pub async fn read(
         &self,
         shard: &ShardLog,
@@ -115,6 +116,9 @@ impl Reader {
             }
         }
         let result = take.into_result(is_closed);
+        if !result.is_sound() {
+            return Err(ReadError::MapLost { shard: shard.index });
+        }
         self.metrics.read_records.add(result.records.len() as u64);
         Ok(result)
     }
@@ -183,6 +187,9 @@ impl Reader {
             Err(OpenFailure::Lost) => return Err(damaged(until)),
             Err(OpenFailure::Device(error)) => return Err(Halt::Device(error)),
         };
+        if let Some(mark) = view.mark() {
+            take.marks.add(mark);
+        }
         let wanted = take.bytes_left().min(take.records_left().saturating_mul(RECORD_BYTES));
         let piece_bytes = wanted.clamp(PIECE_BYTES_MIN, PIECE_BYTES_MAX);
         let mut cursor = view.cursor(Target::Record(take.next), piece_bytes).await?;

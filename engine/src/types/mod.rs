@@ -10,7 +10,7 @@ mod stream;
 pub use appended::{AppendedRun, Durable, RecordEntry};
 pub use hash_key::{HashKey, HashKeyRange, uniform_ranges};
 pub use ids::{Epoch, Ordinal, SegmentId, ShardIndex, ShardUid, StoreId, StreamId, Timestamp};
-pub use read::{ReadLimit, ReadResult, StoredRecord};
+pub use read::{Mark, Marks, ReadLimit, ReadResult, StoredRecord};
 pub use sequence_number::{
     ParsedSequenceNumber, SEQUENCE_NUMBER_DIGITS, SequenceNumber, SequenceNumberError,
 };

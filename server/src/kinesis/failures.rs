@@ -219,7 +219,7 @@ pub(super) fn of_read(error: &ReadError, shard: &Shard, stream: &str, account: &
                  AFTER_SEQUENCE_NUMBER with {after}"
             ))
         }
-        ReadError::Device(_) => internal(error),
+        ReadError::MapLost { .. } | ReadError::Device(_) => internal(error),
     }
 }
 

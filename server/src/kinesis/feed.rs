@@ -36,6 +36,8 @@ pub(super) struct Block {
     pub(super) next: Ordinal,
     /// Arrival of the record there, if there was one when they were read.
     pub(super) next_arrival: Option<Timestamp>,
+    /// False where the bytes went away while the list was made.
+    pub(super) is_sound: bool,
 }
 
 /// Blocks of one shard in one encoding.
@@ -217,6 +219,7 @@ mod tests {
             last_arrival: Timestamp(next),
             next: Ordinal(next),
             next_arrival: None,
+            is_sound: true,
         }
     }
 

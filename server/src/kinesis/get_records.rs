@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
-use kinelog_engine::types::{Ordinal, ReadLimit, ReadResult, Shard, Stream, Timestamp};
+use kinelog_engine::error::ReadError;
+use kinelog_engine::types::{Marks, Ordinal, ReadLimit, ReadResult, Shard, Stream, Timestamp};
 
 use super::context::Call;
 use super::shard_id::ShardId;
@@ -126,7 +127,14 @@ pub(super) async fn answer(call: &Call<'_>, input: &Input<'_>) -> Result<Bytes, 
     if input.boolean("DryRun") == Some(true) {
         return Err(unconfirmed::dry_run());
     }
-    Ok(run(call, &request, stream, &shard).await?.write(call))
+    let response = run(call, &request, stream, &shard).await?;
+    let answer = response.write(call);
+    // After the last use of the records: see `ReadResult::is_sound`.
+    if response.result.is_sound() {
+        return Ok(answer);
+    }
+    let lost = ReadError::MapLost { shard: shard.index };
+    Err(failures::of_read(&lost, &shard, &response.stream.key.name, call.account))
 }
 
 async fn run<'a>(
@@ -173,8 +181,9 @@ async fn run<'a>(
 }
 
 /// What there is to read in a shard that does not take records yet.
-const fn nothing_yet(position: Ordinal) -> ReadResult {
-    ReadResult { records: Vec::new(), next: position, next_arrival: None, at_end: false }
+fn nothing_yet(position: Ordinal) -> ReadResult {
+    let (records, marks) = (Vec::new(), Marks::default());
+    ReadResult { records, next: position, next_arrival: None, at_end: false, marks }
 }
 
 fn count_refused(call: &Call<'_>, stream: &Stream, shard: &Shard) {

@@ -11,6 +11,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use kinelog_engine::Engine;
+use kinelog_engine::error::ReadError;
 use kinelog_engine::types::{
     Ordinal, ReadLimit, SequenceNumber, Shard, Stream, StreamId, Timestamp,
 };
@@ -215,8 +216,8 @@ impl Run {
     async fn read(&mut self, stream: &Stream) -> Result<Option<Arc<Block>>, Exception> {
         let Subscription { context, shard, next, encoding, .. } = &self.it;
         let found = self.feed.find(*next, stream.horizon(context.engine.now()));
-        if found.is_some() {
-            return Ok(found);
+        if let Some(found) = found.filter(|block| block.is_sound) {
+            return Ok(Some(found));
         }
         let read = context.engine.read(stream, shard, *next, self.feed.limit()).await;
         let read = read.map_err(|error| {
@@ -228,6 +229,8 @@ impl Run {
         };
         let make = || Block {
             records: records::encode_shared(*encoding, shard, &read.records),
+            // After the last use of the records: fields are made in this order.
+            is_sound: read.is_sound(),
             count: read.records.len(),
             payload_bytes: read.records.iter().map(records::payload_bytes).sum(),
             first_arrival: first.arrival,
@@ -235,7 +238,13 @@ impl Run {
             next: read.next,
             next_arrival: read.next_arrival,
         };
-        Ok(Some(self.feed.make(*next, make)))
+        let block = self.feed.make(*next, make);
+        if block.is_sound {
+            return Ok(Some(block));
+        }
+        self.feed.forget();
+        let lost = ReadError::MapLost { shard: shard.index };
+        Err(failures::of_read(&lost, shard, &self.it.stream_name, &self.it.account))
     }
 
     /// True when no record will follow.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::format::batch::Batch;
-use crate::types::{Ordinal, ReadLimit, ReadResult, StoredRecord, Timestamp};
+use crate::types::{Marks, Ordinal, ReadLimit, ReadResult, StoredRecord, Timestamp};
 
 /// The state of one read.
 pub(super) struct Take {
@@ -17,6 +17,8 @@ pub(super) struct Take {
     bytes: usize,
     next_arrival: Option<Timestamp>,
     is_finished: bool,
+    /// The maps it was given bytes of.
+    pub(super) marks: Marks,
 }
 
 /// What a batch did to the read.
@@ -32,12 +34,7 @@ pub(super) enum Taken {
 
 impl Take {
     /// A read from `next` on, of records before `end` that arrived at or after `horizon`.
-    pub(super) const fn new(
-        next: Ordinal,
-        end: Ordinal,
-        horizon: Timestamp,
-        limit: ReadLimit,
-    ) -> Self {
+    pub(super) fn new(next: Ordinal, end: Ordinal, horizon: Timestamp, limit: ReadLimit) -> Self {
         Self {
             next,
             end,
@@ -47,6 +44,7 @@ impl Take {
             bytes: 0,
             next_arrival: None,
             is_finished: false,
+            marks: Marks::default(),
         }
     }
 
@@ -141,6 +139,7 @@ impl Take {
             next: self.next,
             next_arrival: self.next_arrival,
             at_end: is_closed && self.next >= self.end,
+            marks: self.marks,
         }
     }
 }
