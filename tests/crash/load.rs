@@ -165,6 +165,11 @@ impl Load {
 /// Makes the stream and waits until it takes records.
 pub(crate) async fn create(shared: &Shared) -> Result<(), Failure> {
     shared.client.create_stream(STREAM, Some(SHARDS)).await?;
+    until_active(shared).await
+}
+
+/// Waits until the stream can be changed.
+pub(crate) async fn until_active(shared: &Shared) -> Result<(), Failure> {
     while shared.client.describe(&shared.stream).await?.stream_status != "ACTIVE" {
         pause().await;
     }

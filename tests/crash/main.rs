@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, reason = "the report is what it is for")]
 
 mod cut_points;
+mod damage;
 mod disk;
 mod faults;
 mod load;
@@ -96,6 +97,8 @@ enum Mode {
     ReadOnlyRemount,
     /// A second server is started on the same directory.
     SecondProcess,
+    /// Files of sealed segments are cut, punched, or cannot be read.
+    DamagedFiles,
     /// A recorded run, cut after every write of the disk.
     EveryWrite,
 }
@@ -113,7 +116,9 @@ impl Arguments {
                 Mode::Kill9 => Stop::Kill,
                 Mode::Sigterm => Stop::Terminate,
                 Mode::OsCrash => Stop::Crash(self.file_system),
-                Mode::PowerCut | Mode::EveryWrite => Stop::PowerCut(self.file_system),
+                Mode::PowerCut | Mode::EveryWrite | Mode::DamagedFiles => {
+                    Stop::PowerCut(self.file_system)
+                }
                 Mode::SyncFailureThenCut => Stop::FailedSync(self.file_system),
                 Mode::DiskStall => {
                     Stop::Stall(self.file_system, Duration::from_millis(self.stall_ms))
@@ -148,6 +153,9 @@ async fn run(arguments: &Arguments) -> Result<Tally, Failure> {
     eprintln!("{}, seed {}", arguments.name(), plan.seed);
     if arguments.mode == Mode::EveryWrite {
         return cut_points::run_cut_points(&plan, arguments.acks, arguments.images).await;
+    }
+    if arguments.mode == Mode::DamagedFiles {
+        return damage::run_damage(&plan).await;
     }
     rounds::run_rounds(&plan).await
 }

@@ -8,7 +8,9 @@ use fastrand::Rng;
 use kinelog::aws::exception::Kind;
 use kinelog::client::answers::{self, Records};
 use kinelog::client::failure::Failure as CallFailure;
-use kinelog_tests::history::{Content, Number, Record, Shard, ShardId, Start, Step, WalkId};
+use kinelog_tests::history::{
+    Content, Damage, Number, Record, Shard, ShardId, Start, Step, WalkId,
+};
 use serde_json::{Value, json};
 
 use crate::load::{STREAM, Shared, clock_ms, pause, shard_id};
@@ -235,4 +237,56 @@ pub(crate) async fn read_all(shared: &Shared) -> Result<(), Failure> {
             done.insert(shard);
         }
     }
+}
+
+/// Reads a shard until it has ended, which a shard that was split does within a second or so.
+pub(crate) async fn read_to_end(shared: &Shared, shard: &str) -> Result<(), Failure> {
+    let mut reading = open(shared, shard, Start::Horizon, None, false).await?;
+    while reading.iterator.is_some() {
+        if read(shared, &mut reading, 1000).await?.is_at_tip {
+            pause().await;
+        }
+    }
+    Ok(())
+}
+
+/// Bits of a sequence number below the place of its record in the shard: a number that only names
+/// a place has any time there.
+const TIME_BITS: u32 = 80;
+/// Where an answer says that reading may go on.
+const WAY_AROUND: &str = "AFTER_SEQUENCE_NUMBER with ";
+
+/// Reads every shard to its end, around what the server says is lost, and takes that down.
+pub(crate) async fn read_what_is_left(shared: &Shared) -> Result<(), Failure> {
+    for shard in list(shared).await? {
+        let name = &shard.shard_id;
+        let id = shard_id(name).unwrap_or(ShardId::MAX);
+        let mut reading = open(shared, name, Start::Horizon, None, true).await?;
+        let mut last = Number::from(0);
+        let mut is_at_tip = false;
+        while reading.iterator.is_some() && !is_at_tip {
+            let failure = match read(shared, &mut reading, 1000).await {
+                Ok(progress) => {
+                    is_at_tip = progress.is_at_tip;
+                    let number = progress.last.and_then(|seen| seen.number.parse().ok());
+                    last = number.unwrap_or(last);
+                    continue;
+                }
+                Err(failure) => failure,
+            };
+            let words = failure.to_string();
+            if words.contains("read again") {
+                continue;
+            }
+            let Some((_, after)) = words.split_once(WAY_AROUND) else {
+                return Err(failure.into());
+            };
+            let until: Number = after.parse()?;
+            let numbers = (last, until.highest_of(TIME_BITS));
+            shared.recorder.damaged(Damage { shard: id, numbers });
+            let next = open(shared, name, Start::After(until), Some(after), false).await?;
+            (reading.iterator, last) = (next.iterator, until);
+        }
+    }
+    Ok(())
 }

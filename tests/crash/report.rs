@@ -19,6 +19,8 @@ pub(crate) struct Tally {
     pub(crate) found_unanswered: usize,
     pub(crate) read: usize,
     pub(crate) shards: usize,
+    /// Ranges damaged on purpose that the server said it cannot give.
+    pub(crate) damage_reported: usize,
     /// Rounds by what the power cut left of the cache.
     pub(crate) kept: BTreeMap<&'static str, u64>,
     pub(crate) longest_start: Duration,
@@ -66,6 +68,7 @@ impl Tally {
             "found_unanswered": self.found_unanswered,
             "read": self.read,
             "shards": self.shards,
+            "damage_reported": self.damage_reported,
             "cache_kept": self.kept,
             "longest_start_ms": milliseconds(self.longest_start),
             "longest_stop_ms": milliseconds(self.longest_stop),

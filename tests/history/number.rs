@@ -17,6 +17,12 @@ pub struct Number {
 pub struct NumberError;
 
 impl Number {
+    /// The highest number that differs from this one in its lowest `bits` only, at most 127.
+    #[must_use]
+    pub const fn highest_of(self, bits: u32) -> Self {
+        Self { high: self.high, low: self.low | ((1 << bits) - 1) }
+    }
+
     /// Ten times this and a digit; `None` when that is too large.
     fn with_digit(self, digit: u32) -> Option<Self> {
         const HALF: u32 = u64::BITS;

@@ -130,6 +130,11 @@ impl Recorder {
         self.state().acknowledged
     }
 
+    /// Reports of lost records so far.
+    pub fn damage_reported(&self) -> usize {
+        self.state().history.damage.len()
+    }
+
     /// What was taken down so far.
     pub fn history(&self) -> History {
         self.state().history.clone()

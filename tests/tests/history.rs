@@ -531,6 +531,8 @@ fn numbers_are_read_printed_and_ordered_at_full_length() {
     assert!(numbers.is_sorted_by(|a, b| a < b));
     let printed: Vec<_> = numbers.iter().map(Number::to_string).collect();
     assert_eq!(printed, texts);
+    assert_eq!(n(16).highest_of(4), n(31));
+    assert_eq!(numbers[4].highest_of(3).to_string(), "340282366920938463463374607431768211463");
     for wrong in ["", "-1", "1x", "6277101735386680763835789423207666416102355444464034512896"] {
         assert!(wrong.parse::<Number>().is_err(), "{wrong}");
     }

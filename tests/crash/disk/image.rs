@@ -50,4 +50,11 @@ impl Image {
         }
         bytes
     }
+
+    /// Places of the pages with these bytes.
+    pub(crate) fn find(&self, page: &[u8]) -> Vec<u64> {
+        let is_it = |(_, bytes): &(&u64, &Arc<Page>)| bytes[..] == *page;
+        let found = self.pages.iter().filter(is_it);
+        found.map(|(number, _)| number * PAGE_BYTES as u64).collect()
+    }
 }

@@ -7,6 +7,7 @@
 pub(crate) mod fuse;
 mod image;
 
+use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use fastrand::Rng;
@@ -95,6 +96,7 @@ struct State {
     flushes: u64,
     fault: Option<Fault>,
     faults_met: u64,
+    bad: Vec<Range<u64>>,
     is_off: bool,
     is_stalled: bool,
 }
@@ -120,7 +122,8 @@ impl Disk {
 
     pub(crate) fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>, Broken> {
         let state = self.answering();
-        if state.is_off {
+        let end = offset + len as u64;
+        if state.is_off || state.bad.iter().any(|bad| bad.start < end && offset < bad.end) {
             return Err(Broken);
         }
         Ok(state.current.read(offset, len))
@@ -215,6 +218,11 @@ impl Disk {
     /// Faults that were met so far.
     pub(crate) fn faults_met(&self) -> u64 {
         self.state().faults_met
+    }
+
+    /// Reads of this range fail.
+    pub(crate) fn spoil(&self, range: Range<u64>) {
+        self.state().bad.push(range);
     }
 
     /// No request is answered until `release`.
