@@ -1,6 +1,5 @@
-//! `damaged-files`: files of closed shards that somebody else cuts or punches while a server has
-//! them mapped, or that the disk cannot give any more. The server lives, says what is gone, and
-//! serves everything else.
+//! Files of closed shards that somebody else cuts or punches while a server has them mapped, or that
+//! the disk cannot give any more. The server lives, says what is gone, and serves everything else.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,24 +20,32 @@ use crate::system::{Broken, Failure, run};
 /// Records that are stored at the least before anything is damaged.
 const RECORDS: usize = 600;
 
+/// What a disk loses at a time.
+const PAGE_BYTES: u64 = 4096;
+
 /// What happens to a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Harm {
+pub(crate) enum Harm {
     /// Cut while it is mapped, to half its length.
     Cut,
     /// A hole of zeros in its middle, made while no server runs.
     Hole,
     /// The disk has lost a page in its middle.
     Unreadable,
+    /// The disk has lost its last whole page, where the index is.
+    UnreadableIndex,
 }
 
-/// Does all three, one after the other, each to another file.
-pub(crate) async fn run_damage(plan: &Plan) -> Result<Tally, Failure> {
+/// Does these, one after the other, each to another file of a store, for so many stores.
+pub(crate) async fn run_damage(plan: &Plan, harms: &[Harm]) -> Result<Tally, Failure> {
     let mut rng = Rng::with_seed(plan.seed);
     let mut tally = Tally::default();
+    let mut ground = Ground::new(plan.stop, &plan.scratch)?;
     while tally.rounds < plan.rounds {
-        let mut ground = Ground::new(plan.stop, &plan.scratch)?;
-        one_store(plan, &mut ground, &mut rng, &mut tally).await?;
+        if tally.rounds > 0 {
+            ground.clear().await?;
+        }
+        one_store(plan, &mut ground, harms, &mut rng, &mut tally).await?;
         tally.rounds += 1;
         eprintln!("{tally}");
     }
@@ -48,6 +55,7 @@ pub(crate) async fn run_damage(plan: &Plan) -> Result<Tally, Failure> {
 async fn one_store(
     plan: &Plan,
     ground: &mut Ground,
+    harms: &[Harm],
     rng: &mut Rng,
     tally: &mut Tally,
 ) -> Result<(), Failure> {
@@ -68,17 +76,18 @@ async fn one_store(
     server = start(plan, &data, port)?;
     read_all(&shared).await?;
 
-    let [first, second, third] = largest(&data.join("segments"))?;
-    for (harm, file) in [(Harm::Cut, first), (Harm::Hole, second), (Harm::Unreadable, third)] {
+    let files = largest_first(&data.join("segments"))?;
+    for (harm, file) in harms.iter().copied().zip(&files) {
         let lost = shared.recorder.damage_reported();
-        server = inflict(plan, ground, harm, &file, server, port).await?;
+        server = inflict(plan, ground, harm, file, server, port).await?;
         let left = read_what_is_left(&shared).await;
         left.map_err(|failure| format!("{harm:?}: {failure}\n{}", server.log()))?;
         if let Some(status) = server.ended()? {
             let words = format!("{harm:?}: the server ended: {status}\n{}", server.log());
             return Err(Broken(words).into());
         }
-        if shared.recorder.damage_reported() == lost {
+        // An index is made again from the records.
+        if harm != Harm::UnreadableIndex && shared.recorder.damage_reported() == lost {
             return Err(format!("{harm:?} of {} was not noticed", file.display()).into());
         }
     }
@@ -117,19 +126,15 @@ async fn close_all(shared: &Shared) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The three largest files of a directory.
-fn largest(directory: &Path) -> Result<[PathBuf; 3], Failure> {
+/// The files of a directory by size.
+fn largest_first(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
     let mut files = Vec::new();
     for entry in directory.read_dir()? {
         let entry = entry?;
         files.push((entry.metadata()?.len(), entry.path()));
     }
     files.sort();
-    let mut largest = files.into_iter().rev().map(|(_, path)| path);
-    match [largest.next(), largest.next(), largest.next()] {
-        [Some(first), Some(second), Some(third)] => Ok([first, second, third]),
-        _ => Err("there are not three segments".into()),
-    }
+    Ok(files.into_iter().rev().map(|(_, path)| path).collect())
 }
 
 async fn inflict(
@@ -141,7 +146,7 @@ async fn inflict(
     port: u16,
 ) -> Result<Process, Failure> {
     let (data, len) = (ground.data(), file.metadata()?.len());
-    let middle = (len / 2).next_multiple_of(4096);
+    let middle = (len / 2).next_multiple_of(PAGE_BYTES);
     match harm {
         Harm::Cut => {
             let size = format!("--size={}", len / 2);
@@ -155,11 +160,13 @@ async fn inflict(
             run("fallocate", arguments.into_iter().chain([file.as_os_str()]))?;
             start(plan, &data, port)
         }
-        Harm::Unreadable => {
+        Harm::Unreadable | Harm::UnreadableIndex => {
             let Ground::Disk { disk, volume, .. } = ground else {
                 return Err("only pages of a disk of ours can be spoiled".into());
             };
-            let page = page(file, middle)?;
+            let last = (len / PAGE_BYTES - 1) * PAGE_BYTES;
+            let at = if harm == Harm::Unreadable { middle } else { last };
+            let page = page(file, at)?;
             end(server, Signal::TERM)?;
             volume.unmount().await?;
             for place in disk.image().find(&page) {
@@ -172,6 +179,7 @@ async fn inflict(
 }
 
 /// One page of a file.
+#[expect(clippy::disallowed_methods, reason = "looks at a file as anybody does")]
 fn page(file: &Path, offset: u64) -> Result<Vec<u8>, Failure> {
     use std::os::unix::fs::FileExt;
     let mut page = vec![0; 4096];

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
+use rustix::process::Signal;
 
 use crate::disk::{Disk, Fault};
 use crate::load::{Shared, pause};
@@ -54,6 +55,19 @@ pub(crate) async fn stall(
     if early > 0 {
         return Err(format!("{early} records were acknowledged while the disk stood still").into());
     }
+    healed(shared, tally).await
+}
+
+/// The process stands still for a while, and goes on as if nothing had been.
+pub(crate) async fn pause_process(
+    server: &Process,
+    shared: &Shared,
+    time: Duration,
+    tally: &mut Tally,
+) -> Result<(), Failure> {
+    server.signal(Signal::STOP)?;
+    tokio::time::sleep(time).await;
+    server.signal(Signal::CONT)?;
     healed(shared, tally).await
 }
 

@@ -1,9 +1,9 @@
 //! `crash-loop`: the real server under load, killed, cut off and crashed at random moments; what its
 //! clients were told is judged by the history checker, and every broken promise ends the run.
 //!
-//! `kill9` and `sigterm` need nothing. `os-crash` needs root, loop devices and the programs of both
-//! file systems; `power-cut` and `every-write` also /dev/fuse. Where something is missing the run
-//! says so and counts as skipped.
+//! What only sends signals needs nothing. The others need root, loop devices, the programs of both
+//! file systems and most of them /dev/fuse. Where something is missing the run says so and counts
+//! as skipped.
 #![expect(clippy::print_stdout, reason = "the report is what it is for")]
 
 mod cut_points;
@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
+use damage::Harm;
 use load::Cast;
 use process::Program;
 use report::Tally;
@@ -48,13 +49,13 @@ struct Arguments {
     /// Rounds after which everything is read and a new store begins.
     #[arg(long, default_value_t = 10)]
     rounds_per_store: u64,
-    /// Images tried by `every-write`.
+    /// Images tried by `power_cut_every_write`.
     #[arg(long, default_value_t = 100)]
     images: u64,
-    /// Acknowledged records in the run that `every-write` records.
+    /// Acknowledged records in the run that it records.
     #[arg(long, default_value_t = 400)]
     acks: usize,
-    /// File system of `os-crash`, `power-cut` and `every-write`.
+    /// File system, where there is a choice.
     #[arg(long, value_enum, default_value = "xfs")]
     file_system: FileSystem,
     /// How the server writes its log: uring or posix.
@@ -63,7 +64,7 @@ struct Arguments {
     /// Milliseconds between two splits or merges; 0 for none.
     #[arg(long, default_value_t = 700)]
     reshard_every_ms: u64,
-    /// How long `disk-stall` lasts, in milliseconds.
+    /// How long `disk_stall` and `sigstop` last, in milliseconds.
     #[arg(long, default_value_t = 1500)]
     stall_ms: u64,
     /// Further option of the server, such as `--server-option=--durability=none`.
@@ -78,15 +79,21 @@ struct Arguments {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
 enum Mode {
     /// SIGKILL.
-    Kill9,
+    #[value(name = "kill9_loop")]
+    Kill9Loop,
     /// SIGTERM: exit code 0 within 5 s.
-    Sigterm,
+    SigtermLoop,
+    /// SIGSTOP and, later, SIGCONT.
+    Sigstop,
     /// The file system is shut down: what was not synced is gone.
-    OsCrash,
+    OsCrashLoop,
     /// The disk loses, tears and reorders what was not flushed.
-    PowerCut,
+    PowerCutLoop,
+    /// A recorded run, cut after every write of the disk.
+    PowerCutEveryWrite,
     /// One write or flush of the disk fails; later it loses its cache.
     SyncFailureThenCut,
     /// The disk answers nothing for a while.
@@ -97,10 +104,14 @@ enum Mode {
     ReadOnlyRemount,
     /// A second server is started on the same directory.
     SecondProcess,
-    /// Files of sealed segments are cut, punched, or cannot be read.
-    DamagedFiles,
-    /// A recorded run, cut after every write of the disk.
-    EveryWrite,
+    /// A file is cut while the server has it mapped.
+    SigbusTruncated,
+    /// A file has got a hole.
+    SigbusHole,
+    /// The disk cannot give a page of a file.
+    SigbusEio,
+    /// The same for pages of records and of an index.
+    ReadError,
 }
 
 impl Arguments {
@@ -109,23 +120,26 @@ impl Arguments {
         let options = options.into_iter().chain(["--threads", "2", "--io", &self.io]);
         let options = options.chain(self.server_option.iter().map(String::as_str));
         let binary = self.server.clone();
+        let stall = Duration::from_millis(self.stall_ms);
         Plan {
             program: Program { binary, options: options.map(str::to_owned).collect() },
             scratch: self.scratch.clone(),
             stop: match self.mode {
-                Mode::Kill9 => Stop::Kill,
-                Mode::Sigterm => Stop::Terminate,
-                Mode::OsCrash => Stop::Crash(self.file_system),
-                Mode::PowerCut | Mode::EveryWrite | Mode::DamagedFiles => {
-                    Stop::PowerCut(self.file_system)
-                }
+                Mode::Kill9Loop => Stop::Kill,
+                Mode::SigtermLoop => Stop::Terminate,
+                Mode::Sigstop => Stop::Pause(stall),
+                Mode::SecondProcess => Stop::Second,
+                Mode::OsCrashLoop => Stop::Crash(self.file_system),
                 Mode::SyncFailureThenCut => Stop::FailedSync(self.file_system),
-                Mode::DiskStall => {
-                    Stop::Stall(self.file_system, Duration::from_millis(self.stall_ms))
-                }
+                Mode::DiskStall => Stop::Stall(self.file_system, stall),
                 Mode::Enospc => Stop::Full(self.file_system),
                 Mode::ReadOnlyRemount => Stop::ReadOnly,
-                Mode::SecondProcess => Stop::Second,
+                Mode::PowerCutLoop
+                | Mode::PowerCutEveryWrite
+                | Mode::SigbusTruncated
+                | Mode::SigbusHole
+                | Mode::SigbusEio
+                | Mode::ReadError => Stop::PowerCut(self.file_system),
             },
             rounds: self.rounds,
             rounds_per_store: self.rounds_per_store,
@@ -144,18 +158,35 @@ impl Arguments {
     }
 
     fn needs_nothing(&self) -> bool {
-        matches!(self.mode, Mode::Kill9 | Mode::Sigterm | Mode::SecondProcess)
+        let by_signals = [Mode::Kill9Loop, Mode::SigtermLoop, Mode::Sigstop, Mode::SecondProcess];
+        by_signals.contains(&self.mode)
+    }
+
+    /// What happens to files, if anything.
+    fn harms(&self) -> Option<&'static [Harm]> {
+        const TRUNCATED: &[Harm] = &[Harm::Cut];
+        const HOLE: &[Harm] = &[Harm::Hole];
+        const EIO: &[Harm] = &[Harm::Unreadable];
+        const READ_ERROR: &[Harm] = &[Harm::Unreadable, Harm::UnreadableIndex];
+        [
+            (Mode::SigbusTruncated, TRUNCATED),
+            (Mode::SigbusHole, HOLE),
+            (Mode::SigbusEio, EIO),
+            (Mode::ReadError, READ_ERROR),
+        ]
+        .into_iter()
+        .find_map(|(mode, harms)| (mode == self.mode).then_some(harms))
     }
 }
 
 async fn run(arguments: &Arguments) -> Result<Tally, Failure> {
     let plan = arguments.plan();
     eprintln!("{}, seed {}", arguments.name(), plan.seed);
-    if arguments.mode == Mode::EveryWrite {
+    if arguments.mode == Mode::PowerCutEveryWrite {
         return cut_points::run_cut_points(&plan, arguments.acks, arguments.images).await;
     }
-    if arguments.mode == Mode::DamagedFiles {
-        return damage::run_damage(&plan).await;
+    if let Some(harms) = arguments.harms() {
+        return damage::run_damage(&plan, harms).await;
     }
     rounds::run_rounds(&plan).await
 }

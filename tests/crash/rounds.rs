@@ -51,6 +51,8 @@ pub(crate) enum Stop {
     ReadOnly,
     /// A second server is started; the first goes on.
     Second,
+    /// The process stands still for so long.
+    Pause(Duration),
 }
 
 /// How many rounds, and what happens in them.
@@ -85,7 +87,9 @@ impl Ground {
     pub(crate) fn new(stop: Stop, scratch: &Path) -> Result<Self, Failure> {
         let directory = || tempfile::Builder::new().prefix("crash-").tempdir_in(scratch);
         match stop {
-            Stop::Kill | Stop::Terminate | Stop::Second => Ok(Self::Directory(directory()?)),
+            Stop::Kill | Stop::Terminate | Stop::Second | Stop::Pause(_) => {
+                Ok(Self::Directory(directory()?))
+            }
             Stop::Crash(_) | Stop::ReadOnly => {
                 let kind = if let Stop::Crash(kind) = stop { kind } else { FileSystem::Ext4 };
                 let backing = tempfile::NamedTempFile::new_in(scratch)?;
@@ -174,7 +178,7 @@ async fn one_store(
     for _ in 0..rounds {
         tokio::time::sleep(Duration::from_millis(rng.u64(10..ROUND_MS_MAX))).await;
         tally.rounds += 1;
-        if disturb(plan, ground, &shared, tally).await? {
+        if disturb(plan, ground, &server, &shared, tally).await? {
             continue;
         }
         stop(plan.stop, ground, &mut server, &shared, rng, tally).await?;
@@ -221,6 +225,7 @@ pub(crate) fn judge(shared: &Shared, tally: &mut Tally) -> Result<(), Failure> {
 async fn disturb(
     plan: &Plan,
     ground: &Ground,
+    server: &Process,
     shared: &Shared,
     tally: &mut Tally,
 ) -> Result<bool, Failure> {
@@ -231,6 +236,7 @@ async fn disturb(
         (Stop::Full(_), Ground::Disk { volume, .. }) => {
             faults::fill(volume.path(), shared, tally).await?;
         }
+        (Stop::Pause(time), _) => faults::pause_process(server, shared, time, tally).await?,
         (Stop::Second, _) => faults::second_process(&plan.program, &ground.data())?,
         _ => return Ok(false),
     }

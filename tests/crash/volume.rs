@@ -64,7 +64,7 @@ impl Volume {
     pub(crate) fn format(&self) -> Result<(), Failure> {
         let (program, options): (_, &[&str]) = match self.kind {
             FileSystem::Xfs => ("mkfs.xfs", &["-q", "-f", "-K"]),
-            FileSystem::Ext4 => ("mkfs.ext4", &["-q", "-F", "-E", "nodiscard"]),
+            FileSystem::Ext4 => ("mkfs.ext4", &["-q", "-F", "-b", "4096", "-E", "nodiscard"]),
         };
         let options = options.iter().map(AsRef::<OsStr>::as_ref);
         run(program, options.chain([self.device.as_ref()])).map(drop)

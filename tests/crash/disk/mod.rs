@@ -184,6 +184,7 @@ impl Disk {
         state.cache.clear();
         state.current = image.clone();
         state.durable = image;
+        state.bad.clear();
         (state.is_off, state.fault, state.events) = (false, None, None);
     }
 
