@@ -77,10 +77,28 @@ impl Writer {
     /// Text value.
     pub fn text(&mut self, value: &str) {
         match self.encoding {
+            Encoding::Json if value.bytes().all(is_plain) => {
+                self.separate();
+                self.quoted(value.as_bytes());
+            }
             Encoding::Json => self.json(value),
             Encoding::Cbor => {
                 self.head(TEXT_STRING, value.len() as u64);
                 self.bytes.extend_from_slice(value.as_bytes());
+            }
+        }
+    }
+
+    /// Text of ASCII without characters to escape.
+    pub fn ascii(&mut self, text: &[u8]) {
+        match self.encoding {
+            Encoding::Json => {
+                self.separate();
+                self.quoted(text);
+            }
+            Encoding::Cbor => {
+                self.head(TEXT_STRING, text.len() as u64);
+                self.bytes.extend_from_slice(text);
             }
         }
     }
@@ -155,15 +173,14 @@ impl Writer {
     pub fn timestamp(&mut self, millis: u64) {
         match self.encoding {
             Encoding::Json => {
-                self.separate();
-                self.print(&(millis / 1000));
-                let (fraction, digits) = match millis % 1000 {
-                    0 => return,
-                    millis if millis % 100 == 0 => (millis / 100, 1),
-                    millis if millis % 10 == 0 => (millis / 10, 2),
-                    millis => (millis, 3),
-                };
-                self.print(&format_args!(".{fraction:0digits$}"));
+                self.json(&(millis / 1000));
+                let fraction = millis % 1000;
+                if fraction > 0 {
+                    let digit = |unit| b'0' + u8::try_from(fraction / unit % 10).unwrap_or(0);
+                    let digits = [b'.', digit(100), digit(10), digit(1)];
+                    let zeros = digits.iter().rev().take_while(|digit| **digit == b'0').count();
+                    self.bytes.extend_from_slice(&digits[..digits.len() - zeros]);
+                }
             }
             Encoding::Cbor => {
                 self.bytes.extend_from_slice(&[TAG_TIME, UNSIGNED_IN_8]);
@@ -213,6 +230,14 @@ impl Writer {
             .expect("text, numbers and booleans always serialise, and a Vec takes every byte");
     }
 
+    /// JSON: text that needs no escapes.
+    fn quoted(&mut self, text: &[u8]) {
+        self.bytes.reserve(text.len() + 2);
+        self.bytes.push(b'"');
+        self.bytes.extend_from_slice(text);
+        self.bytes.push(b'"');
+    }
+
     fn print(&mut self, value: &dyn Display) {
         write!(self.bytes, "{value}").expect("a Vec takes every byte");
     }
@@ -231,6 +256,11 @@ impl Writer {
             }
         }
     }
+}
+
+/// Whether JSON text holds the byte unescaped.
+const fn is_plain(byte: u8) -> bool {
+    byte >= b' ' && byte != b'"' && byte != b'\\'
 }
 
 #[cfg(test)]

@@ -129,9 +129,9 @@ impl Response {
         let mut writer = call.writer(192);
         writer.begin_map();
         writer.key("ShardId");
-        writer.display(&ShardId(self.number.shard));
+        writer.ascii(&ShardId(self.number.shard).text());
         writer.key("SequenceNumber");
-        writer.display(&self.number);
+        writer.ascii(&self.number.digits());
         if self.encrypted {
             writer.key("EncryptionType");
             writer.text("KMS");

@@ -106,9 +106,9 @@ fn write(call: &Call<'_>, stream: &Stream, settings: &WriteSettings, report: &Re
         match *outcome {
             Outcome::Stored(number) => {
                 writer.key("SequenceNumber");
-                writer.display(&number);
+                writer.ascii(&number.digits());
                 writer.key("ShardId");
-                writer.display(&ShardId(number.shard));
+                writer.ascii(&ShardId(number.shard).text());
             }
             Outcome::Throttled(shard) => {
                 let name = &stream.key.name;

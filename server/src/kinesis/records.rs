@@ -43,7 +43,7 @@ fn write_record(writer: &mut Writer, shard: &Shard, record: &StoredRecord) {
     );
     writer.begin_map();
     writer.key("SequenceNumber");
-    writer.display(&number);
+    writer.ascii(&number.digits());
     writer.key("ApproximateArrivalTimestamp");
     writer.timestamp(record.arrival.0);
     writer.key("Data");

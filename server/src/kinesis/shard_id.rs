@@ -19,11 +19,23 @@ impl ShardId {
         let index = if significant.is_empty() { 0 } else { significant.parse().ok()? };
         (index <= i32::MAX.unsigned_abs()).then_some(Self(ShardIndex(index)))
     }
+
+    /// As it prints, without allocation.
+    pub(super) fn text(self) -> [u8; 20] {
+        let mut text = *b"shardId-000000000000";
+        let (_, places) = text.split_at_mut(8);
+        let mut rest = self.0.0;
+        for place in places.iter_mut().rev() {
+            *place += u8::try_from(rest % 10).expect("a digit fits any number");
+            rest /= 10;
+        }
+        text
+    }
 }
 
 impl fmt::Display for ShardId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "shardId-{:012}", self.0.0)
+        f.write_str(std::str::from_utf8(&self.text()).expect("shard ids are ASCII"))
     }
 }
 
@@ -35,6 +47,7 @@ mod tests {
     fn shard_ids_print_with_twelve_digits() {
         assert_eq!(ShardId(ShardIndex(5)).to_string(), "shardId-000000000005");
         assert_eq!(ShardId(ShardIndex(2_147_483_647)).to_string(), "shardId-002147483647");
+        assert_eq!(ShardId(ShardIndex(u32::MAX)).to_string(), "shardId-004294967295");
     }
 
     #[test]

@@ -94,6 +94,8 @@ fn cbor_lengths_and_numbers_take_the_shortest_head() {
         let expected = minicbor::to_vec(text.as_str()).unwrap();
         assert_eq!(written(Encoding::Cbor, |writer| writer.text(&text)), expected);
         assert_eq!(written(Encoding::Cbor, |writer| writer.display(&text)), expected);
+        assert_eq!(written(Encoding::Cbor, |writer| writer.ascii(text.as_bytes())), expected);
+        assert_eq!(json_text(|writer| writer.ascii(text.as_bytes())), format!("\"{text}\""));
     }
 }
 
