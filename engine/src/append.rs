@@ -61,7 +61,24 @@ impl AppendBuilder {
     ///
     /// When no run was begun: a fault of the program.
     pub fn push(&mut self, record: &record::RecordRef<'_>) {
-        let entry = record::encode(record, &mut self.append.bytes);
+        let append_data = |out: &mut Vec<u8>| out.extend_from_slice(record.data);
+        self.push_made(&record.attributes(), record.data.len(), append_data);
+    }
+
+    /// Adds one record to the current run, whose `data_bytes` bytes of data are made where they are
+    /// stored: `append_data` adds them to what it is given.
+    ///
+    /// # Panics
+    ///
+    /// As `push`, and when it adds another number of bytes.
+    pub fn push_made(
+        &mut self,
+        attributes: &record::Attributes<'_>,
+        data_bytes: usize,
+        append_data: impl FnOnce(&mut Vec<u8>),
+    ) {
+        let entry =
+            record::encode_made(attributes, data_bytes, append_data, &mut self.append.bytes);
         self.append.entries.push(entry);
         let run = self.append.runs.last_mut().expect("a run was begun before its records");
         run.bytes.end = self.append.bytes.len();

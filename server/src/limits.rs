@@ -368,6 +368,10 @@ pub const DISCARDED_BODY_BYTES_MAX: u64 = 64 << 20;
 /// Reason: 32 of the longest bodies at once; above it requests are shed with 503.
 pub const BODY_MEMORY_BYTES_MAX: usize = 512 << 20;
 
+/// Bytes of buffers of past bodies that are kept for the next ones. Reason: about as many calls of
+/// 500 records of 1 KiB as a busy server has in hand at once.
+pub const SPARE_BODY_BYTES_MAX: usize = 16 << 20;
+
 /// Longest request head, in bytes: request line and header lines.
 ///
 /// Source: what AWS load balancers accept for a whole head.

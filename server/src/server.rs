@@ -10,9 +10,10 @@ use tokio::task::JoinSet;
 
 use crate::aws::Encoding;
 use crate::aws::exception::Exception;
+use crate::aws::input::Body;
 use crate::aws::output::Output;
+use crate::aws::shape::Structure;
 use crate::aws::sigv4::Principal;
-use crate::aws::value::Value;
 use crate::faults::{Faults, RuleSet};
 use crate::http::{self, Admin, Api, Health, NotServing, Running, Status};
 use crate::kinesis::context::{self, Context};
@@ -181,12 +182,16 @@ impl Api for Kinesis {
         operation.name()
     }
 
+    fn shape(&self, operation: Operation) -> &'static Structure {
+        operation.shape()
+    }
+
     async fn run(
         &self,
         operation: Operation,
         principal: &Principal,
         encoding: Encoding,
-        body: Value<'_>,
+        body: Body<'_>,
     ) -> Result<Output, Exception> {
         operation.run(&self.context, principal, encoding, body).await
     }

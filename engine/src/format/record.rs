@@ -45,6 +45,25 @@ pub struct RecordRef<'a> {
     pub encrypted: bool,
 }
 
+/// All of a record but its data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attributes<'a> {
+    /// As in [`RecordRef`].
+    pub partition_key: Option<&'a [u8]>,
+    /// As in [`RecordRef`].
+    pub explicit_hash_key: Option<u128>,
+    /// As in [`RecordRef`].
+    pub encrypted: bool,
+}
+
+impl<'a> RecordRef<'a> {
+    /// All but the data.
+    pub const fn attributes(&self) -> Attributes<'a> {
+        let Self { partition_key, explicit_hash_key, encrypted, .. } = *self;
+        Attributes { partition_key, explicit_hash_key, encrypted }
+    }
+}
+
 /// Appends the stored form to `out` and returns its table entry (length and CRC).
 ///
 /// # Panics
@@ -52,26 +71,43 @@ pub struct RecordRef<'a> {
 /// When the key is longer than `PARTITION_KEY_BYTES_MAX` or the data than `RECORD_DATA_BYTES_MAX`:
 /// faults of the program.
 pub fn encode(record: &RecordRef<'_>, out: &mut Vec<u8>) -> RecordEntry {
+    let append_data = |out: &mut Vec<u8>| out.extend_from_slice(record.data);
+    encode_made(&record.attributes(), record.data.len(), append_data, out)
+}
+
+/// As `encode`, with data that `append_data` adds to `out`.
+///
+/// # Panics
+///
+/// As `encode`, and when it adds other than `data_bytes` bytes.
+pub fn encode_made(
+    record: &Attributes<'_>,
+    data_bytes: usize,
+    append_data: impl FnOnce(&mut Vec<u8>),
+    out: &mut Vec<u8>,
+) -> RecordEntry {
     let key = record.partition_key.unwrap_or_default();
     assert!(key.len() <= PARTITION_KEY_BYTES_MAX, "the partition key is within its limit");
-    assert!(record.data.len() <= RECORD_DATA_BYTES_MAX, "the data is within its limit");
+    assert!(data_bytes <= RECORD_DATA_BYTES_MAX, "the data is within its limit");
     let flag = |set: bool, flag: u8| if set { flag } else { 0 };
     let flags = flag(record.partition_key.is_some(), HAS_PARTITION_KEY)
         | flag(record.explicit_hash_key.is_some(), HAS_EXPLICIT_HASH_KEY)
         | flag(record.encrypted, IS_ENCRYPTED);
-    let data_bytes = u32::try_from(record.data.len()).expect("data was asserted to be short");
+    let stated = u32::try_from(data_bytes).expect("data was asserted to be short");
     let key_bytes = u16::try_from(key.len()).expect("the key was asserted to be short");
 
     let start = out.len();
-    out.reserve(key.len() + record.data.len() + OVERHEAD_BYTES_MAX);
-    out.extend_from_slice(&data_bytes.to_le_bytes());
+    out.reserve(key.len() + data_bytes + OVERHEAD_BYTES_MAX);
+    out.extend_from_slice(&stated.to_le_bytes());
     out.extend_from_slice(&key_bytes.to_le_bytes());
     out.extend_from_slice(&[flags, 0]);
     if let Some(hash_key) = record.explicit_hash_key {
         out.extend_from_slice(&hash_key.to_le_bytes());
     }
     out.extend_from_slice(key);
-    out.extend_from_slice(record.data);
+    let data_at = out.len();
+    append_data(out);
+    assert!(out.len() == data_at + data_bytes, "the data is as long as was said");
     let stored_bytes = (out.len() - start).next_multiple_of(8);
     out.resize(start + stored_bytes, 0);
     RecordEntry {

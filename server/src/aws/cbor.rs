@@ -94,7 +94,7 @@ impl<'a> Parser<'a> {
     fn list(&mut self, depth: usize) -> Result<Vec<Value<'a>>, Malformed> {
         let mut remaining = self.decoder.array()?;
         let mut list = Vec::new();
-        while self.has_next(&mut remaining)? {
+        while has_next(&mut self.decoder, &mut remaining)? {
             list.push(self.value(depth)?);
         }
         Ok(list)
@@ -103,25 +103,10 @@ impl<'a> Parser<'a> {
     fn map(&mut self, depth: usize) -> Result<Vec<(Cow<'a, str>, Value<'a>)>, Malformed> {
         let mut remaining = self.decoder.map()?;
         let mut map = Vec::new();
-        while self.has_next(&mut remaining)? {
+        while has_next(&mut self.decoder, &mut remaining)? {
             map.push((self.text()?, self.value(depth)?));
         }
         Ok(map)
-    }
-
-    /// Whether a list or map has another entry, given how many it declared to have left (none when
-    /// it ends with a break, which is read here).
-    fn has_next(&mut self, remaining: &mut Option<u64>) -> Result<bool, Malformed> {
-        if let Some(remaining) = remaining {
-            let has_next = *remaining > 0;
-            *remaining = remaining.saturating_sub(1);
-            return Ok(has_next);
-        }
-        let at_break = self.decoder.datatype()? == Type::Break;
-        if at_break {
-            self.decoder.set_position(self.decoder.position() + 1);
-        }
-        Ok(!at_break)
     }
 
     /// A value behind one or more tags, of which the last one counts.
@@ -138,6 +123,24 @@ impl<'a> Parser<'a> {
             (_, value) => Ok(value),
         }
     }
+}
+
+/// Whether a list or map has another entry, given how many it declared to have left (none when
+/// it ends with a break, which is read here).
+pub(super) fn has_next(
+    decoder: &mut Decoder<'_>,
+    remaining: &mut Option<u64>,
+) -> Result<bool, Malformed> {
+    if let Some(remaining) = remaining {
+        let has_next = *remaining > 0;
+        *remaining = remaining.saturating_sub(1);
+        return Ok(has_next);
+    }
+    let at_break = decoder.datatype()? == Type::Break;
+    if at_break {
+        decoder.set_position(decoder.position() + 1);
+    }
+    Ok(!at_break)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "numbers past 63 bits are floats by contract")]

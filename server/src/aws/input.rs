@@ -2,10 +2,14 @@
 //! of `shape`. What comes out has the right types and keeps every constraint; operations read it
 //! by member name and never check again.
 //!
+//! Most bodies take a shorter way, `direct`, which is free to give up.
+//!
 //! Both passes walk the members of the table, in its order: members the table does not know, and
 //! nulls, are as good as absent. Of members that occur twice the last one counts.
 
+mod blob;
 mod coercion;
+mod direct;
 mod place;
 mod rule;
 #[cfg(test)]
@@ -17,12 +21,15 @@ use std::borrow::Cow;
 use super::Encoding;
 use super::exception::Exception;
 use super::shape::Structure;
-use super::value::Value;
+use super::value::{Malformed, Value};
+use super::{cbor, json};
 use coercion::Coercion;
 use validation::Violations;
 
+pub use blob::Blob;
+
 /// A coerced and validated structure.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Input<'a> {
     members: Vec<(&'static str, Field<'a>)>,
 }
@@ -31,7 +38,7 @@ pub struct Input<'a> {
 pub type TextMap<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
 
 /// A coerced member.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub enum Field<'a> {
     /// Text.
     Text(Cow<'a, str>),
@@ -39,8 +46,8 @@ pub enum Field<'a> {
     Integer(i32),
     /// Boolean.
     Boolean(bool),
-    /// Bytes, decoded.
-    Blob(Cow<'a, [u8]>),
+    /// Bytes.
+    Blob(Blob<'a>),
     /// Milliseconds since the epoch.
     Timestamp(i64),
     /// A null entry of a list, while `read` works; `read` refuses the list and returns none.
@@ -53,19 +60,61 @@ pub enum Field<'a> {
     Structure(Input<'a>),
 }
 
-/// Coerces and validates `body` (a map) as `shape`.
+/// A sound body, as far as it was read.
+#[derive(Debug)]
+pub enum Body<'a> {
+    /// Its shape was known, and it is coerced and validated.
+    Read(Input<'a>),
+    /// A map.
+    Parsed(Value<'a>),
+}
+
+impl<'a> Body<'a> {
+    /// Reads `body`, of which a map is expected. With a `shape` it is read as such, if it is without
+    /// fault.
+    ///
+    /// # Errors
+    ///
+    /// `Malformed`, also for a document that is no map.
+    pub fn read(
+        body: &'a [u8],
+        shape: Option<&'static Structure>,
+        encoding: Encoding,
+    ) -> Result<Self, Malformed> {
+        if let Some(input) = shape.and_then(|shape| direct::read(body, shape, encoding)) {
+            return Ok(Self::Read(input));
+        }
+        let value = match encoding {
+            Encoding::Json => json::parse(body)?,
+            Encoding::Cbor => cbor::parse(body)?,
+        };
+        if matches!(value, Value::Map(_)) { Ok(Self::Parsed(value)) } else { Err(Malformed) }
+    }
+}
+
+impl<'a> From<Value<'a>> for Body<'a> {
+    fn from(value: Value<'a>) -> Self {
+        Self::Parsed(value)
+    }
+}
+
+/// Coerces and validates `body` as `shape`, the one it was read with if it was read with one.
 ///
 /// # Errors
 ///
 /// `SerializationException` with the first wrong type, or `ValidationException` with up to ten
 /// violated constraints, in the service's words.
 pub fn read<'a>(
-    body: Value<'a>,
+    body: impl Into<Body<'a>>,
     shape: &'static Structure,
     encoding: Encoding,
 ) -> Result<Input<'a>, Exception> {
+    let value = match body.into() {
+        Body::Read(input) => return Ok(input),
+        Body::Parsed(value) => value,
+    };
     let mut violations = Violations::default();
-    let input = Coercion::new(encoding, &mut violations).structure(body, shape, None)?;
+    let input = Coercion::new(encoding, &mut violations).structure(value, shape, None)?;
     violations.check_structure(&input, shape, None);
     violations.into_result().map(|()| input)
 }
@@ -91,8 +140,8 @@ impl<'a> Input<'a> {
     }
 
     /// Blob member.
-    pub fn blob(&self, name: &str) -> Option<&[u8]> {
-        if let Some(Field::Blob(bytes)) = self.field(name) { Some(bytes) } else { None }
+    pub fn blob(&self, name: &str) -> Option<&Blob<'a>> {
+        if let Some(Field::Blob(blob)) = self.field(name) { Some(blob) } else { None }
     }
 
     /// Timestamp member, in milliseconds.

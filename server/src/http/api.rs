@@ -6,9 +6,10 @@ use serde::Serialize;
 
 use crate::aws::Encoding;
 use crate::aws::exception::Exception;
+use crate::aws::input::Body;
 use crate::aws::output::Output;
+use crate::aws::shape::Structure;
 use crate::aws::sigv4::Principal;
-use crate::aws::value::Value;
 use crate::faults::Faults;
 use crate::metrics::Observed;
 
@@ -23,13 +24,16 @@ pub trait Api: Send + Sync + 'static {
     /// Its name, for metrics and logs.
     fn name(&self, operation: Self::Operation) -> &'static str;
 
-    /// Does it; `body` is a map. The future stays on its thread, and so do the events it may give.
+    /// What its input looks like.
+    fn shape(&self, operation: Self::Operation) -> &'static Structure;
+
+    /// Does it; `body` was read with its shape. The future stays on its thread, and so do the events it may give.
     fn run<'a>(
         &'a self,
         operation: Self::Operation,
         principal: &'a Principal,
         encoding: Encoding,
-        body: Value<'a>,
+        body: Body<'a>,
     ) -> impl Future<Output = Result<Output, Exception>> + 'a;
 
     /// Seconds since the epoch.

@@ -23,6 +23,7 @@ mod media;
 mod opening;
 mod pipeline;
 mod request_body;
+mod spare;
 mod transport;
 mod worker;
 

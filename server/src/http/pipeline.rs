@@ -5,7 +5,6 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::Poll;
 
-use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_ENCODING, HeaderValue, ORIGIN};
 use hyper::http::request::Parts;
@@ -24,10 +23,10 @@ use super::request_body::{self, Budget, Refusal};
 use super::worker::Settings;
 use crate::aws::Encoding;
 use crate::aws::exception::{Exception, Kind};
+use crate::aws::input::Body;
 use crate::aws::output::{Events, Output};
+use crate::aws::shape::Structure;
 use crate::aws::sigv4::{self, Principal};
-use crate::aws::value::Value;
-use crate::aws::{cbor, json};
 use crate::metrics::Metrics;
 use crate::tls::Tls;
 
@@ -75,7 +74,7 @@ pub(super) async fn answer<A: Api>(
     let media = Media::of(&head.headers);
     let operation = target(&head).and_then(|target| front.api.find(target));
     let mut response = match collect(front, &head, media, body).await {
-        Ok(body) => respond(&head, dispatch(front, &head, media, operation, &body.bytes).await),
+        Ok(body) => respond(&head, dispatch(front, &head, media, operation, body.bytes()).await),
         Err(refusal) => refuse_body(&head, media, refusal),
     };
     answer::add_length(&mut response);
@@ -105,7 +104,7 @@ async fn collect<A: Api>(
     };
     let collected = request_body::collect(body, longest, &front.budget, &front.bounds).await;
     if let Ok(collected) = &collected {
-        front.metrics.request_bytes.inc_by(collected.bytes.len() as u64);
+        front.metrics.request_bytes.inc_by(collected.bytes().len() as u64);
     }
     collected
 }
@@ -145,7 +144,7 @@ async fn dispatch<A: Api>(
     head: &Parts,
     media: Media,
     operation: Option<A::Operation>,
-    body: &Bytes,
+    body: &[u8],
 ) -> Answer {
     match admit(front, head, media, operation, body) {
         Ok((operation, principal, encoding, body)) => {
@@ -161,7 +160,7 @@ async fn dispatch<A: Api>(
     }
 }
 
-type Admitted<'a, O> = (O, Principal, Encoding, Value<'a>);
+type Admitted<'a, O> = (O, Principal, Encoding, Body<'a>);
 
 /// Steps 4 to 10: everything before the operation itself.
 fn admit<'a, A: Api>(
@@ -169,12 +168,13 @@ fn admit<'a, A: Api>(
     head: &Parts,
     media: Media,
     operation: Option<A::Operation>,
-    body: &'a Bytes,
+    body: &'a [u8],
 ) -> Result<Admitted<'a, A::Operation>, Answer> {
     require_post(head)?;
     require_body(media, operation.is_some(), body)?;
     let encoding = require_media(head, media, body)?;
-    let body = parse(encoding, body)?;
+    let shape = operation.map(|operation| front.api.shape(operation));
+    let body = parse(encoding, shape, body)?;
     let operation = require_operation(encoding, operation)?;
     let principal = authenticate(front, head, encoding)?;
     Ok((operation, principal, encoding, body))
@@ -186,7 +186,7 @@ fn require_post(head: &Parts) -> Result<(), Answer> {
 }
 
 /// Step 5.
-fn require_body(media: Media, known: bool, body: &Bytes) -> Result<(), Answer> {
+fn require_body(media: Media, known: bool, body: &[u8]) -> Result<(), Answer> {
     if !body.is_empty() {
         return Ok(());
     }
@@ -195,10 +195,10 @@ fn require_body(media: Media, known: bool, body: &Bytes) -> Result<(), Answer> {
 }
 
 /// Steps 6 and 8.
-fn require_media(head: &Parts, media: Media, body: &Bytes) -> Result<Encoding, Answer> {
+fn require_media(head: &Parts, media: Media, body: &[u8]) -> Result<Encoding, Answer> {
     match media {
         Media::Service(encoding) => Ok(encoding),
-        Media::PlainJson if parse(Encoding::Json, body).is_ok() => {
+        Media::PlainJson if parse(Encoding::Json, None, body).is_ok() => {
             Err(Answer::wrapped(StatusCode::NOT_FOUND, &Exception::bare(Kind::UnknownOperation)))
         }
         Media::PlainJson => {
@@ -211,16 +211,14 @@ fn require_media(head: &Parts, media: Media, body: &Bytes) -> Result<Encoding, A
     }
 }
 
-/// Step 7.
-fn parse(encoding: Encoding, body: &Bytes) -> Result<Value<'_>, Answer> {
-    let value = match encoding {
-        Encoding::Json => json::parse(body),
-        Encoding::Cbor => cbor::parse(body),
-    };
-    match value {
-        Ok(map @ Value::Map(_)) => Ok(map),
-        Ok(_) | Err(_) => Err(Answer::exception(encoding, &Exception::bare(Kind::Serialization))),
-    }
+/// Step 7. With a `shape` also what steps 11 and 12 do, where they find nothing to refuse.
+fn parse<'a>(
+    encoding: Encoding,
+    shape: Option<&'static Structure>,
+    body: &'a [u8],
+) -> Result<Body<'a>, Answer> {
+    Body::read(body, shape, encoding)
+        .map_err(|_| Answer::exception(encoding, &Exception::bare(Kind::Serialization)))
 }
 
 /// Step 9.
@@ -244,7 +242,7 @@ async fn run<A: Api>(
     operation: A::Operation,
     principal: &Principal,
     encoding: Encoding,
-    body: Value<'_>,
+    body: Body<'_>,
 ) -> Result<Output, Exception> {
     let mut work = Box::pin(front.api.run(operation, principal, encoding, body));
     let answer = std::future::poll_fn(|context| {

@@ -1,9 +1,11 @@
 //! Reading a request body into one contiguous buffer, within bounds of length, pace and memory.
 //!
 //! One budget holds for all bodies of the server. A request body that does not fit is refused; an
-//! answer is always held, and so keeps out new requests until its client has read it. No buffer is made from a declared length. Memory is reserved from the budget of all bodies
-//! before bytes are copied, and the buffer doubles as they arrive, so a client pins no more than
-//! about twice what it has sent. A body that comes in one frame is used as it is, uncopied.
+//! answer is always held, and so keeps out new requests until its client has read it. No buffer is
+//! made from a declared length. Memory is reserved from the budget of all bodies before bytes are
+//! copied, and the buffer doubles as they arrive, so a client pins no more than about twice what it
+//! has sent, or one of the few buffers that earlier bodies left behind (`spare`). A body that comes
+//! in one frame is used as it is, uncopied.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,6 +16,7 @@ use prometheus::IntGauge;
 use tokio::time::{Instant, timeout_at};
 
 use super::bounds::Bounds;
+use super::spare::{self, Spare};
 use crate::limits;
 
 /// First capacity of a body that comes in several frames, in bytes.
@@ -25,12 +28,18 @@ pub(super) struct Budget {
     max: usize,
     used: AtomicUsize,
     gauge: IntGauge,
+    spare: Spare,
 }
 
 impl Budget {
     /// All free; `gauge` shows what is taken.
     pub(super) fn new(max: usize, gauge: &IntGauge) -> Arc<Self> {
-        Arc::new(Self { max, used: AtomicUsize::new(0), gauge: gauge.clone() })
+        Arc::new(Self {
+            max,
+            used: AtomicUsize::new(0),
+            gauge: gauge.clone(),
+            spare: Spare::default(),
+        })
     }
 
     /// Takes `bytes`, also beyond the end.
@@ -78,9 +87,33 @@ fn signed(bytes: usize) -> i64 {
 
 /// A whole body and its part of the budget.
 pub(super) struct Collected {
+    bytes: Buffer,
+    reservation: Reservation,
+}
+
+enum Buffer {
+    /// As it came.
+    Frame(Bytes),
+    /// Joined from frames.
+    Joined(Vec<u8>),
+}
+
+impl Collected {
     /// The body.
-    pub(super) bytes: Bytes,
-    _reservation: Reservation,
+    pub(super) fn bytes(&self) -> &[u8] {
+        match &self.bytes {
+            Buffer::Frame(bytes) => bytes,
+            Buffer::Joined(bytes) => bytes,
+        }
+    }
+}
+
+impl Drop for Collected {
+    fn drop(&mut self) {
+        if let Buffer::Joined(buffer) = &mut self.bytes {
+            self.reservation.budget.spare.put(std::mem::take(buffer));
+        }
+    }
 }
 
 /// Why a body was not read.
@@ -144,12 +177,13 @@ impl Reader<'_> {
         check_length(first.len(), longest)?;
         reservation.grow_to(first.len())?;
         let Some(second) = self.next().await? else {
-            return Ok(Collected { bytes: first, _reservation: reservation });
+            return Ok(Collected { bytes: Buffer::Frame(first), reservation });
         };
         let declared = self.body.size_hint().exact().and_then(|rest| usize::try_from(rest).ok());
         let total =
             declared.and_then(|rest| rest.checked_add(first.len())?.checked_add(second.len()));
-        let mut joined = Vec::new();
+        let mut joined = total.and_then(|total| budget.spare.take(total)).unwrap_or_default();
+        reservation.grow_to(joined.capacity())?;
         let mut next = Some(first);
         let mut queued = Some(second);
         while let Some(piece) = next {
@@ -157,7 +191,8 @@ impl Reader<'_> {
             check_length(length, longest)?;
             if length > joined.capacity() {
                 let doubled = length.max(joined.capacity() * 2).max(FIRST_CAPACITY);
-                let capacity = total.map_or(doubled, |total| doubled.min(total.max(length)));
+                let capacity =
+                    total.map_or(doubled, |total| doubled.min(spare::rounded(total).max(length)));
                 reservation.grow_to(capacity)?;
                 joined.reserve_exact(capacity - joined.len());
             }
@@ -167,7 +202,7 @@ impl Reader<'_> {
                 None => self.next().await?,
             };
         }
-        Ok(Collected { bytes: joined.into(), _reservation: reservation })
+        Ok(Collected { bytes: Buffer::Joined(joined), reservation })
     }
 
     /// Reads on to the end and keeps nothing.

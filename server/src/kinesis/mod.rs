@@ -84,11 +84,10 @@ mod warm_throughput;
 
 use crate::aws::Encoding;
 use crate::aws::exception::Exception;
-use crate::aws::input;
+use crate::aws::input::{self, Body};
 use crate::aws::output::Output;
 use crate::aws::shape::Structure;
 use crate::aws::sigv4::Principal;
-use crate::aws::value::Value;
 use context::{Call, Context};
 
 pub use api_table::api_table;
@@ -183,17 +182,17 @@ impl Operation {
         Self::ALL.iter().copied().find(|operation| operation.name() == name)
     }
 
-    /// Does it. The body is a parsed map.
+    /// Does it. The body was read with its shape, or without one.
     ///
     /// # Errors
     ///
     /// The exception to answer.
-    pub async fn run(
+    pub async fn run<'a>(
         self,
         context: &Context,
         principal: &Principal,
         encoding: Encoding,
-        body: Value<'_>,
+        body: impl Into<Body<'a>>,
     ) -> Result<Output, Exception> {
         let input = input::read(body, self.shape(), encoding)?;
         let call = Call::new(context, principal, encoding);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kinelog_engine::append::AppendBuilder;
 use kinelog_engine::error::AppendError;
-use kinelog_engine::format::record::RecordRef;
+use kinelog_engine::format::record::Attributes;
 use kinelog_engine::types::{
     AppendedRun, Durable, HashKey, SequenceNumber, Shard, ShardIndex, Stream, StreamStatus,
 };
@@ -16,13 +16,13 @@ use super::on_demand::Policy;
 use super::stream_ref::StreamRef;
 use super::{failures, unconfirmed};
 use crate::aws::exception::{Exception, Kind};
-use crate::aws::input::Input;
+use crate::aws::input::{Blob, Input};
 use crate::metrics::cloudwatch::{ShardMetric, StreamMetric};
 
 /// One record of a call.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry<'a> {
-    data: &'a [u8],
+    data: &'a Blob<'a>,
     partition_key: Option<&'a str>,
     explicit_hash_key: Option<u128>,
 }
@@ -40,7 +40,7 @@ impl<'a> Entry<'a> {
             (Distribution::UserPartitionKey, Some(text)) => Some(parse_hash_key(text)?),
         };
         Ok(Self {
-            data: input.blob("Data").unwrap_or_default(),
+            data: input.blob("Data").unwrap_or(&Blob::EMPTY),
             partition_key: input.text("PartitionKey"),
             explicit_hash_key,
         })
@@ -51,13 +51,13 @@ impl<'a> Entry<'a> {
         self.data.len() + self.partition_key.map_or(0, str::len)
     }
 
-    fn record(&self, settings: &WriteSettings) -> RecordRef<'a> {
-        RecordRef {
+    fn push_to(&self, builder: &mut AppendBuilder, settings: &WriteSettings) {
+        let attributes = Attributes {
             partition_key: self.partition_key.map(str::as_bytes),
             explicit_hash_key: self.explicit_hash_key,
-            data: self.data,
             encrypted: settings.encryption_key.is_some(),
-        }
+        };
+        builder.push_made(&attributes, self.data.len(), |out| self.data.append_to(out));
     }
 
     fn hash_key(&self) -> HashKey {
@@ -88,7 +88,7 @@ pub(super) fn check(
     path: impl Fn() -> String,
     violations: &mut Vec<String>,
 ) {
-    let data = input.blob("Data").unwrap_or_default().len();
+    let data = input.blob("Data").map_or(0, Blob::len);
     let partition_key = input.text("PartitionKey");
     let longest = settings.record_bytes_max();
     let counted =
@@ -298,7 +298,7 @@ async fn round(
             builder.begin_run(Arc::clone(shard));
             admitted[begin..]
                 .iter()
-                .for_each(|&entry| builder.push(&entries[entry].record(settings)));
+                .for_each(|&entry| entries[entry].push_to(&mut builder, settings));
             runs.push((shard, begin..admitted.len()));
         }
     }

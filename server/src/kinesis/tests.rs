@@ -41,6 +41,7 @@ use super::context::{Context, Settings};
 use super::{Operation, resume_transitions};
 use crate::aws::Encoding;
 use crate::aws::exception::{Exception, Kind};
+use crate::aws::input::Body;
 use crate::aws::output::Output;
 use crate::aws::sigv4::{self, Principal};
 use crate::aws::value::Value;
@@ -138,8 +139,9 @@ impl World {
         body: Json,
     ) -> Result<Json, Exception> {
         let body = body.to_string();
-        let value = crate::aws::json::parse(body.as_bytes()).unwrap();
-        let answer = operation.run(&self.context, principal, Encoding::Json, value).await?;
+        let shape = Some(operation.shape());
+        let body = Body::read(body.as_bytes(), shape, Encoding::Json).unwrap();
+        let answer = operation.run(&self.context, principal, Encoding::Json, body).await?;
         let answer = whole(answer);
         if answer.is_empty() {
             return Ok(Json::Null);

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::mem;
 
+use super::blob::Blob;
 use super::place::Place;
 use super::validation::Violations;
 use super::{Field, Input, TextMap};
@@ -165,12 +166,12 @@ fn boolean(value: &Value<'_>) -> Result<bool, Exception> {
     }
 }
 
-fn blob(value: Value<'_>) -> Result<Cow<'_, [u8]>, Exception> {
+fn blob(value: Value<'_>) -> Result<Blob<'_>, Exception> {
     if let Value::Bytes(bytes) = value {
-        return Ok(bytes);
+        return Ok(bytes.into());
     }
     let Value::Text(text) = value else { return Err(not_convertible(&value, "a Blob")) };
-    base64::decode(&text).map(Cow::Owned)
+    base64::decode(&text).map(Blob::from)
 }
 
 /// What is answered where a list, map or structure was wanted and `value` is another kind.

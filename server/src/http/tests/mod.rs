@@ -21,9 +21,10 @@ use bytes::Bytes;
 use super::{Api, Bounds, Health, Running, Settings, Status, start};
 use crate::aws::Encoding;
 use crate::aws::exception::{Exception, Kind};
+use crate::aws::input::Body;
 use crate::aws::output::Output;
+use crate::aws::shape::Structure;
 use crate::aws::sigv4::Principal;
-use crate::aws::value::Value;
 use crate::faults::Faults;
 use crate::metrics::{Metrics, Observed};
 use crate::tls::Tls;
@@ -63,12 +64,16 @@ impl Api for Fake {
         operation
     }
 
+    fn shape(&self, _: &'static str) -> &'static Structure {
+        &Structure { name: "Anything", members: &[] }
+    }
+
     async fn run(
         &self,
         operation: &'static str,
         _: &Principal,
         encoding: Encoding,
-        _: Value<'_>,
+        _: Body<'_>,
     ) -> Result<Output, Exception> {
         let body = match operation {
             "Fail" => return Err(Exception::new(Kind::LimitExceeded, "no")),
