@@ -48,7 +48,7 @@ impl Engine {
         let (log, catalog) = LogHandle::start(config, &device).await?;
         let log = Arc::new(log);
         let metrics = Arc::clone(&log.shared().metrics);
-        let reader = Arc::new(Reader::new(&reader_config, &device, metrics));
+        let reader = Arc::new(Reader::new(&reader_config, &device, metrics, catalog.store()));
         let maintenance = Arc::new(Maintenance::new(
             Arc::clone(&log),
             &device,

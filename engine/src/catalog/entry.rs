@@ -279,6 +279,7 @@ fn number_shards(new: Vec<NewShard>, first_index: u32, last_uid: u64) -> Vec<Arc
                 parents: new.parents,
                 arrivals_until: None,
                 closed: None,
+                lost: Vec::new(),
             })
         })
         .collect()

@@ -60,20 +60,28 @@ pub struct CatalogReport {
     pub repaired_bits: u64,
 }
 
-/// Reads the catalogue from its mirrors as they are: what was made good, and the streams.
+/// The catalogue as `inspect` finds it.
+pub(crate) struct Inspected {
+    /// What was made good.
+    pub(crate) notes: Vec<Note>,
+    /// The streams, in order of id.
+    pub(crate) streams: Vec<Arc<Stream>>,
+    /// The highest shard uid ever given out.
+    pub(crate) last_shard: ShardUid,
+}
+
+/// Reads the catalogue from its mirrors as they are.
 ///
 /// # Errors
 ///
 /// As `Catalog::open`, with the place.
-pub(crate) fn inspect(
-    images: &[Option<Bytes>; 2],
-    store: StoreId,
-) -> Result<(Vec<Note>, Vec<Arc<Stream>>), Refusal> {
+pub(crate) fn inspect(images: &[Option<Bytes>; 2], store: StoreId) -> Result<Inspected, Refusal> {
     let damaged = |reason: String| Refusal::Damaged { mirror: 0, offset: 0, reason };
     let merged = mirrors::merge(images, store)?;
     let merged = merged.ok_or_else(|| damaged("both mirrors are missing".to_owned()))?;
     let state = journal::replay(&merged.payloads).map_err(damaged)?;
-    Ok((merged.notes, state.snapshot().streams))
+    let last_shard = ShardUid(state.last_shard());
+    Ok(Inspected { notes: merged.notes, streams: state.snapshot().streams, last_shard })
 }
 
 impl Catalog {
@@ -142,6 +150,11 @@ impl Catalog {
     ) -> Result<(), CatalogError> {
         let document = Arc::new(document);
         self.commit(move |_| Ok(Entry::Document { namespace, document })).await.map(drop)
+    }
+
+    /// The highest shard uid ever given out.
+    pub(crate) fn last_shard(&self) -> ShardUid {
+        ShardUid(self.inner.read().last_shard())
     }
 
     /// True when the shard is catalogued.

@@ -16,7 +16,7 @@ use crate::error::DeviceError;
 use crate::format::group;
 use crate::format::manifest::ReplayStart;
 use crate::format::page_header::{self, FileKind};
-use crate::limits::PAGE_BYTES;
+use crate::limits::{GROUP_BYTES_MAX, PAGE_BYTES};
 use crate::types::StoreId;
 
 /// Offset of the first group of every log file.
@@ -44,16 +44,28 @@ pub(crate) async fn list(files: &dyn Files, data: &Path) -> Result<Vec<LogFileEn
 pub(crate) struct ScannedFile {
     /// The file.
     pub(crate) entry: LogFileEntry,
-    /// All its bytes; a flipped bit found by the scan is repaired.
+    /// All its bytes, and zeros where it was cut; a flipped bit found by the scan is repaired.
     pub(crate) bytes: Bytes,
     /// Its groups in order.
     pub(crate) groups: Vec<Found>,
-    /// Stretches of the file that held acknowledged groups and are damaged.
-    pub(crate) damage: Vec<Range<u64>>,
+    /// What is missing of the acknowledged groups, in order.
+    pub(crate) damage: Vec<Stretch>,
     /// Offset of a torn group nobody was told of, if there is one.
     pub(crate) torn: Option<u64>,
     /// Flipped bits repaired.
     pub(crate) repaired_bits: u64,
+}
+
+/// A stretch of the log that held acknowledged groups and is damaged or missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stretch {
+    /// Where it is in the file; empty where whole files are missing.
+    pub(crate) range: Range<u64>,
+    /// Bytes of the log that are lost with it, as far as that can be told: at least, those in
+    /// `range`.
+    pub(crate) log_bytes: u64,
+    /// Log position after it; the highest there is where that cannot be told.
+    pub(crate) until: u64,
 }
 
 /// A walk over the files of the log from a replay start on.
@@ -63,14 +75,26 @@ pub(crate) struct LogScan<'a> {
     unread: VecDeque<LogFileEntry>,
     read: VecDeque<ReadFile>,
     cursor: ReplayStart,
+    /// What comes next does not follow the last group: between them, groups are missing.
+    is_broken: bool,
+}
+
+/// What the first sound group of a file says of the file's beginning.
+#[derive(Clone, Copy)]
+struct Beginning {
+    /// Log position of the first group.
+    position: u64,
+    /// Number of the first group, when it is the sound one.
+    number: Option<u64>,
 }
 
 struct ReadFile {
     entry: LogFileEntry,
     bytes: Bytes,
-    /// Log position of the first group, if any group is sound.
-    start_position: Option<u64>,
-    /// Length it was made with; more than `bytes` when somebody has cut it.
+    /// Where its groups begin, if any is sound.
+    beginning: Option<Beginning>,
+    held_bytes: u64,
+    /// Length it was made with; more than it holds when somebody has cut it.
     made_bytes: u64,
 }
 
@@ -83,7 +107,14 @@ impl<'a> LogScan<'a> {
         entries: Vec<LogFileEntry>,
     ) -> Self {
         let unread = entries.into_iter().filter(|entry| entry.sequence >= start.sequence);
-        Self { files, store, unread: unread.collect(), read: VecDeque::new(), cursor: start }
+        Self {
+            files,
+            store,
+            unread: unread.collect(),
+            read: VecDeque::new(),
+            cursor: start,
+            is_broken: false,
+        }
     }
 
     /// Where the log ends, as far as it has been scanned.
@@ -99,9 +130,7 @@ impl<'a> LogScan<'a> {
     pub(crate) async fn next(&mut self) -> Result<Option<ScannedFile>, DeviceError> {
         loop {
             // Read on until some later file says where it takes over.
-            while self.read.len() < 2
-                || self.read.iter().skip(1).all(|f| f.start_position.is_none())
-            {
+            while self.read.len() < 2 || self.read.iter().skip(1).all(|f| f.beginning.is_none()) {
                 let Some(entry) = self.unread.pop_front() else { break };
                 let read = self.read_file(entry).await?;
                 self.read.extend(read);
@@ -123,15 +152,17 @@ impl<'a> LogScan<'a> {
         if header.is_some_and(|header| header.fields[0] != entry.sequence) {
             return Ok(None);
         }
-        let start_position = start_position(&bytes, self.store, entry.sequence);
         let made_bytes = header.map_or(0, |header| header.fields[1]);
-        Ok(Some(ReadFile { entry, bytes, start_position, made_bytes }))
+        let held_bytes = bytes.len() as u64;
+        let bytes = lengthened(bytes, made_bytes);
+        let beginning = beginning(&bytes, self.store, entry.sequence);
+        Ok(Some(ReadFile { entry, bytes, beginning, held_bytes, made_bytes }))
     }
 
     fn scan(&mut self, file: ReadFile) -> ScannedFile {
-        let ReadFile { entry, bytes, made_bytes, .. } = file;
-        let held_bytes = bytes.len() as u64;
-        let next_start = self.read.iter().find_map(|later| later.start_position);
+        let ReadFile { entry, bytes, held_bytes, made_bytes, .. } = file;
+        let next = self.read.iter().find_map(|later| later.beginning);
+        let next_start = next.map(|next| next.position);
         let continues = entry.sequence == self.cursor.sequence;
         let offset = if continues { self.cursor.offset } else { FIRST_OFFSET };
         let mut found = ScannedFile {
@@ -142,22 +173,45 @@ impl<'a> LogScan<'a> {
             torn: None,
             repaired_bits: 0,
         };
-        self.scan_from(&mut found, offset, next_start);
-        if held_bytes < made_bytes && next_start != Some(self.cursor.position) {
-            found.damage.push(held_bytes..made_bytes);
+        self.scan_from(&mut found, offset, next);
+        let is_continued = next_start == Some(self.cursor.position);
+        if held_bytes < made_bytes && !is_continued {
+            let range = held_bytes..made_bytes;
+            let log_bytes = made_bytes - held_bytes;
+            found.damage.push(Stretch { range, log_bytes, until: u64::MAX });
+        }
+        if next.is_none()
+            && let Some(log_bytes) = self.missing_after(found.entry.sequence, held_bytes)
+        {
+            let range = held_bytes..held_bytes;
+            found.damage.push(Stretch { range, log_bytes, until: u64::MAX });
         }
         found
     }
 
-    fn scan_from(&mut self, found: &mut ScannedFile, from: u64, next_start: Option<u64>) {
+    /// Bytes that may have been in files that are missing between the file `sequence` and the next
+    /// one there is. Files are made in turn, the next one while the one before is in use: what is
+    /// missing had been in use.
+    fn missing_after(&self, sequence: u64, file_bytes: u64) -> Option<u64> {
+        let read = self.read.front().map(|file| &file.entry);
+        let next = read.or(self.unread.front())?;
+        let missing = next.sequence.checked_sub(sequence + 1).filter(|missing| *missing > 0)?;
+        Some(missing.saturating_mul(next.bytes.max(file_bytes)))
+    }
+
+    fn scan_from(&mut self, found: &mut ScannedFile, from: u64, next: Option<Beginning>) {
+        let next_start = next.map(|next| next.position);
         let mut expect = Expect {
             number: self.cursor.group_number,
             position: self.cursor.position,
-            previous_crc: Some(self.cursor.previous_crc),
+            previous_crc: (!self.is_broken).then_some(self.cursor.previous_crc),
         };
         let (sequence, mut at) = (found.entry.sequence, from);
+        self.is_broken = false;
         let end = loop {
+            let due = expect.position;
             let scan = floor::scan(&found.bytes, self.store, sequence, at, expect, next_start);
+            let due = scan.groups.last().map_or(due, end_position);
             expect = scan.next;
             found.groups.extend(scan.groups);
             found.repaired_bits += scan.repaired_bits;
@@ -175,12 +229,18 @@ impl<'a> LogScan<'a> {
                 End::Corrupt { offset, resume: Some(resume) } => {
                     // Each round starts further on, so this ends. Nothing is missing from the
                     // file when the group found stands where it was expected: then files are.
-                    found.damage.push(offset..resume.max(offset + 1));
+                    let log_bytes = expect.position.saturating_sub(due);
+                    let until = expect.position;
+                    found.damage.push(Stretch { range: offset..resume, log_bytes, until });
                     at = resume;
                 }
                 End::Corrupt { offset, resume: None } => {
-                    found.damage.push(offset..found.bytes.len() as u64);
+                    let until = next_start.unwrap_or(u64::MAX);
+                    let log_bytes = until.saturating_sub(due);
+                    let range = offset..found.bytes.len() as u64;
+                    found.damage.push(Stretch { range, log_bytes, until });
                     expect.position = next_start.unwrap_or(expect.position);
+                    self.is_broken = true;
                     break offset;
                 }
             }
@@ -193,18 +253,62 @@ impl<'a> LogScan<'a> {
             position: expect.position,
             previous_crc: last.map_or(self.cursor.previous_crc, |last| last.crc),
         };
+        if let Some(number) = next.and_then(|next| next.number).filter(|_| self.is_broken) {
+            self.cursor.group_number = number;
+        }
     }
 }
 
-/// Log position of the first group of a file: told by the first group that is sound, since groups
-/// stand back to back.
-fn start_position(file: &[u8], store: StoreId, sequence: u64) -> Option<u64> {
+/// The bytes of a file, with zeros in place of what was cut off: a group that has lost its end
+/// still has its batches before.
+fn lengthened(bytes: Bytes, made_bytes: u64) -> Bytes {
+    let most = bytes.len().saturating_add(GROUP_BYTES_MAX);
+    let made = usize::try_from(made_bytes).unwrap_or(most).min(most);
+    if made <= bytes.len() {
+        return bytes;
+    }
+    let mut whole = bytes.to_vec();
+    whole.resize(made, 0);
+    whole.into()
+}
+
+/// True when the log is whole from `start` on though the file that it names is missing: nothing
+/// that is needed stood there, since the next file goes on at the same position.
+///
+/// # Errors
+///
+/// When a file cannot be read.
+pub(crate) async fn goes_on_at(
+    files: &dyn Files,
+    store: StoreId,
+    start: &ReplayStart,
+    entries: &[LogFileEntry],
+) -> Result<bool, DeviceError> {
+    for entry in entries.iter().filter(|entry| entry.sequence > start.sequence) {
+        let len = usize::try_from(entry.bytes).unwrap_or(usize::MAX);
+        let bytes = files.open_read(&entry.path).await?.read(0, len).await?;
+        if let Some(found) = beginning(&bytes, store, entry.sequence) {
+            return Ok(found.position == start.position);
+        }
+    }
+    Ok(false)
+}
+
+/// The log position after a group.
+fn end_position(found: &Found) -> u64 {
+    found.head.header.position.saturating_add(u64::from(found.head.header.bytes))
+}
+
+/// Where the groups of a file begin: told by the first one that is sound, since groups stand back
+/// to back.
+fn beginning(file: &[u8], store: StoreId, sequence: u64) -> Option<Beginning> {
     let mut pages = (FIRST_OFFSET..file.len() as u64).step_by(PAGE_BYTES);
     pages.find_map(|offset| {
         let bytes = &file[usize::try_from(offset).ok()?..];
         group::claimed_position(bytes)?;
         let salt = group::salt(store, sequence, offset);
-        let head = group::decode_sound_head(bytes, salt).ok()?;
-        head.header.position.checked_sub(offset - FIRST_OFFSET)
+        let header = group::decode_sound_head(bytes, salt).ok()?.header;
+        let position = header.position.checked_sub(offset - FIRST_OFFSET)?;
+        Some(Beginning { position, number: (offset == FIRST_OFFSET).then_some(header.number) })
     })
 }

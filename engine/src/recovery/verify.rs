@@ -3,9 +3,12 @@
 //! Every stored byte passes a check: page headers (both copies and the zeros around them), the
 //! catalogue's mirrors, both manifests, the log from the older manifest's replay start on, and
 //! all segments down to the record. Then the parts are held against each other: ordinals must run
-//! without gaps through the segments of a shard and on through the log to where it was closed.
+//! without gaps through the segments of a shard and on through the log to where it was closed, but
+//! for what a repair has recorded as lost; arrivals must not fall, nor leave the time of the shard;
+//! open shards must cover the hash keys exactly once, and children fit their parents.
 
 mod coverage;
+mod lineage;
 mod log;
 mod metadata;
 mod segments;

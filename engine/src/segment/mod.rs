@@ -11,10 +11,12 @@ mod map_cache;
 mod ranges;
 pub(crate) mod scan;
 pub(crate) mod sealed;
+pub(crate) mod totals;
 pub(crate) mod view;
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::types::{Ordinal, SegmentId, ShardUid};
 
@@ -32,6 +34,15 @@ pub struct Segment {
     /// Changed by the log thread only, but for the start of an incomplete index, which a reader
     /// may add (`SparseIndex::complete`).
     pub state: Mutex<SegmentState>,
+    /// Set once the file has turned out to be one of another store: it is passed over.
+    pub is_foreign: AtomicBool,
+}
+
+impl Segment {
+    /// True when the file is known to belong to another store.
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.is_foreign.load(Ordering::Relaxed)
+    }
 }
 
 /// State of a segment as readers need it.

@@ -19,9 +19,10 @@ use crate::device::Files;
 use crate::device::mapping::Mapping;
 use crate::error::DeviceError;
 use crate::format::footer::{INDEX_ENTRY_BYTES, TRAILER_BYTES, Trailer, decode};
-use crate::limits::INDEX_STRIDE_BYTES;
+use crate::format::page_header::{self, FileKind};
+use crate::limits::{INDEX_STRIDE_BYTES, PAGE_BYTES};
 use crate::metrics::Metrics;
-use crate::types::{Mark, Timestamp};
+use crate::types::{Mark, StoreId, Timestamp};
 
 /// Brought into memory at a time, so that small reads in sequence rarely wait.
 const PREFAULT_BYTES: u64 = 256 << 10;
@@ -91,6 +92,8 @@ fn index(position: u64) -> usize {
 pub(crate) enum OpenFailure {
     /// The file is missing, or too short to hold a batch.
     Lost,
+    /// The file belongs to another store; the segment says so from now on.
+    Foreign,
     /// The device failed; another attempt may succeed.
     Device(DeviceError),
 }
@@ -113,6 +116,8 @@ pub(crate) struct SealedSegment {
     index: SealedIndex,
     base: Base,
     batches_end: u64,
+    /// The store its page header names, unless that is damaged.
+    store: Option<StoreId>,
     /// Batches all of whose records have been checked by this process.
     verified: Mutex<RangeSet>,
 }
@@ -139,9 +144,13 @@ impl SealedSegment {
             mapping,
             present: Mutex::default(),
         });
+        let page = file.slice(0, PAGE_BYTES).await;
+        let header = page.ok().and_then(|page| page_header::decode(&page, FileKind::Segment).ok());
+        let store = header.map(|(header, _)| header.store);
         if let Some((trailer, index)) = read_footer(&file, segment).await {
             let base = Base { ordinal: segment.base, arrival: trailer.first_arrival };
-            return Ok(Self::new(file, SealedIndex::Stored(index), base, trailer.index_position));
+            let (index, end) = (SealedIndex::Stored(index), trailer.index_position);
+            return Ok(Self::new(file, index, base, end, store));
         }
         metrics.rebuilt_indexes.add(1);
         let (source, len) = (Source::Map(Arc::clone(&file)), file.len());
@@ -153,11 +162,22 @@ impl SealedSegment {
                 (SparseIndex::new(), Base { ordinal: segment.base, arrival: Timestamp(u64::MAX) })
             }
         };
-        Ok(Self::new(file, SealedIndex::Rebuilt(index), base, len))
+        Ok(Self::new(file, SealedIndex::Rebuilt(index), base, len, store))
     }
 
-    fn new(file: Arc<MappedFile>, index: SealedIndex, base: Base, batches_end: u64) -> Self {
-        Self { file, index, base, batches_end, verified: Mutex::default() }
+    fn new(
+        file: Arc<MappedFile>,
+        index: SealedIndex,
+        base: Base,
+        batches_end: u64,
+        store: Option<StoreId>,
+    ) -> Self {
+        Self { file, index, base, batches_end, store, verified: Mutex::default() }
+    }
+
+    /// The store its page header names, unless that is damaged.
+    pub(crate) const fn store(&self) -> Option<StoreId> {
+        self.store
     }
 
     /// Set once bytes of the map are not those of the file.

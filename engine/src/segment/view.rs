@@ -2,6 +2,7 @@
 //! Files and maps are kept open in bounded numbers.
 
 use std::ops::Range;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard};
 
 use super::index::{Base, FIRST_POSITION, Hint, Target};
@@ -15,10 +16,11 @@ use crate::device::{File, Files};
 use crate::error::DeviceError;
 use crate::format::batch::Batch;
 use crate::metrics::Metrics;
-use crate::types::{Mark, SegmentId, Timestamp};
+use crate::types::{Mark, SegmentId, StoreId, Timestamp};
 
 /// Opens segments; bounds what is open.
 pub(crate) struct Views {
+    store: StoreId,
     files: Arc<dyn Files>,
     maps: MapCache,
     active: Lru<Arc<dyn File>>,
@@ -26,9 +28,15 @@ pub(crate) struct Views {
 
 impl Views {
     /// Nothing open yet. Active segments open for reading are bounded as those open for writing.
-    pub(crate) fn new(config: &Config, files: &Arc<dyn Files>, metrics: &Arc<Metrics>) -> Self {
+    pub(crate) fn new(
+        config: &Config,
+        files: &Arc<dyn Files>,
+        metrics: &Arc<Metrics>,
+        store: StoreId,
+    ) -> Self {
         let (for_maps, metrics) = (Arc::clone(files), Arc::clone(metrics));
         Self {
+            store,
             files: Arc::clone(files),
             maps: MapCache::new(config.mapped_segments_max, for_maps, metrics),
             active: Lru::new(config.open_segments_max),
@@ -52,6 +60,11 @@ impl Views {
         } else {
             self.active.forget(segment.id);
             let sealed = self.maps.get(segment).await?;
+            // Sums name segment and place, which another store's file has right.
+            if sealed.store().is_some_and(|store| store != self.store) {
+                segment.is_foreign.store(true, Ordering::Relaxed);
+                return Err(OpenFailure::Foreign);
+            }
             let end_position = sealed.batches_end();
             (Contents::Sealed(sealed), end_position)
         };

@@ -20,7 +20,7 @@ use crate::metrics::Metrics;
 use crate::segment::index::{FIRST_POSITION, SparseIndex};
 use crate::segment::{self, Segment, SegmentState};
 use crate::types::{
-    Epoch, Ordinal, SegmentId, ShardIndex, ShardUid, StoredRecord, StreamId, Timestamp,
+    Epoch, Ordinal, SegmentId, ShardIndex, ShardUid, StoreId, StoredRecord, StreamId, Timestamp,
 };
 
 const UID: ShardUid = ShardUid(7);
@@ -99,7 +99,7 @@ impl Fixture {
         Self {
             directory: None,
             shard: new_shard(Ordinal::FIRST, Ordinal::FIRST, Timestamp(0)),
-            reader: Arc::new(Reader::new(&config, &device, Arc::clone(&metrics))),
+            reader: Arc::new(Reader::new(&config, &device, Arc::clone(&metrics), StoreId(1))),
             cache: TailCache::new(tail_bytes, Arc::clone(&metrics)),
             config,
             device,
@@ -252,7 +252,7 @@ impl Fixture {
 
     /// A new reader: nothing is mapped, nothing is known to be sound.
     fn forget_reads(&mut self) {
-        let reader = Reader::new(&self.config, &self.device, Arc::clone(&self.metrics));
+        let reader = Reader::new(&self.config, &self.device, Arc::clone(&self.metrics), StoreId(1));
         self.reader = Arc::new(reader);
     }
 
@@ -269,7 +269,8 @@ impl Fixture {
         let state =
             SegmentState::Active { readable_bytes: FIRST_POSITION, index: SparseIndex::new() };
         let state = Mutex::new(state);
-        let segment = Arc::new(Segment { id, shard: UID, base, path, state });
+        let segment =
+            Arc::new(Segment { id, shard: UID, base, path, state, is_foreign: false.into() });
         self.shard.segments.write().unwrap().push(Arc::clone(&segment));
         self.active = Some(Active {
             segment,

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::sync::Notify;
 
 use crate::segment::Segment;
-use crate::types::{Ordinal, ShardIndex, ShardUid, StreamId, Timestamp};
+use crate::types::{LostRange, Ordinal, ShardIndex, ShardUid, StreamId, Timestamp};
 use tail_cache::Tail;
 
 /// Shared state of one shard that has or may get records.
@@ -45,6 +45,8 @@ pub struct ShardLog {
     pub segments: RwLock<Vec<Arc<Segment>>>,
     /// Woken when `end` moves, and when the shard closes or goes.
     pub changed: Notify,
+    /// Records that a repair found in no copy; in order and apart.
+    pub lost: Vec<LostRange>,
 }
 
 impl ShardLog {
@@ -69,6 +71,7 @@ impl ShardLog {
             tail: Mutex::default(),
             segments: RwLock::default(),
             changed: Notify::new(),
+            lost: Vec::new(),
         }
     }
 
@@ -85,6 +88,13 @@ impl ShardLog {
     /// Arrival of the last durable record.
     pub fn last_arrival(&self) -> Timestamp {
         Timestamp(self.last_arrival.load(Ordering::Acquire))
+    }
+
+    /// The position after the lost records that `at` is one of.
+    pub(crate) fn after_lost(&self, at: Ordinal) -> Option<Ordinal> {
+        let after = self.lost.partition_point(|lost| lost.from <= at);
+        let lost = self.lost.get(after.checked_sub(1)?)?;
+        (at < lost.until).then_some(lost.until)
     }
 
     /// True once no record will follow.

@@ -21,7 +21,7 @@ use crate::segment::index::Target;
 use crate::segment::sealed::OpenFailure;
 use crate::segment::view::Views;
 use crate::segment::{self, Segment};
-use crate::types::{Ordinal, ReadLimit, ReadResult, SegmentId, Timestamp};
+use crate::types::{Ordinal, ReadLimit, ReadResult, SegmentId, StoreId, Timestamp};
 use take::{Take, Taken};
 
 /// How often a read looks again because the place it found had gone meanwhile.
@@ -67,14 +67,15 @@ impl From<DeviceError> for Halt {
 }
 
 impl Reader {
-    /// A reader over `device`.
-    pub fn new(config: &Config, device: &Device, metrics: Arc<Metrics>) -> Self {
-        let views = Views::new(config, &device.files, &metrics);
+    /// A reader over `device` of what belongs to `store`.
+    pub fn new(config: &Config, device: &Device, metrics: Arc<Metrics>, store: StoreId) -> Self {
+        let views = Views::new(config, &device.files, &metrics, store);
         Self { views, segments: segment::directory(&config.directory), metrics }
     }
 
     /// Records from `from` on that arrived at or after `horizon`. `from` below the first kept
-    /// record starts there; past the end it returns nothing and keeps `from`.
+    /// record starts there; past the end it returns nothing and keeps `from`. Records that a repair
+    /// has recorded as lost are passed over.
     ///
     /// # Errors
     ///
@@ -98,6 +99,15 @@ impl Reader {
             }
             if take.is_done() {
                 break;
+            }
+            if let Some(until) = shard.after_lost(take.next) {
+                // Recorded as lost: no reader waits for them.
+                if take.is_empty() {
+                    take.jump(until);
+                } else {
+                    take.finish();
+                }
+                continue;
             }
             let Err(halt) = self.fill(shard, &mut take).await else {
                 continue;
@@ -185,6 +195,12 @@ impl Reader {
         let view = match self.views.view(segment).await {
             Ok(view) => view,
             Err(OpenFailure::Lost) => return Err(damaged(until)),
+            Err(OpenFailure::Foreign) => {
+                // Passed over from now on: another segment may hold the record due.
+                self.metrics.damaged_ranges.add(1);
+                tracing::error!(file = %segment.path.display(), "a file of another store is left out");
+                return Ok(());
+            }
             Err(OpenFailure::Device(error)) => return Err(Halt::Device(error)),
         };
         if let Some(mark) = view.mark() {
@@ -245,10 +261,12 @@ fn locate(shard: &ShardLog, take: &Take) -> Place {
     };
     let segments = shard.segments.read().expect("no holder panics");
     let after = segments.partition_point(|segment| segment.base <= take.next);
-    let next_base = segments.get(after).map(|segment| segment.base);
+    let (before, later) = segments.split_at(after);
+    let ours = |segment: &&Arc<Segment>| !segment.is_foreign();
+    let next_base = later.iter().find(ours).map(|segment| segment.base);
     let until = [tail_first, next_base].into_iter().flatten().fold(take.end, Ordinal::min);
-    match after.checked_sub(1) {
-        Some(i) => Place::Segment { segment: Arc::clone(&segments[i]), until },
+    match before.iter().rev().find(ours) {
+        Some(segment) => Place::Segment { segment: Arc::clone(segment), until },
         None => Place::Nowhere { until },
     }
 }

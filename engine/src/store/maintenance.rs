@@ -10,16 +10,18 @@ use super::retention::{Extent, Retained, Sweeper};
 use crate::catalog::Catalog;
 use crate::device::Device;
 use crate::format::footer::{self, INDEX_ENTRY_BYTES, TRAILER_BYTES};
-use crate::limits::INDEX_STRIDE_BYTES;
+use crate::format::page_header::{self, FileKind};
+use crate::limits::{INDEX_STRIDE_BYTES, PAGE_BYTES};
 use crate::segment::Segment;
 use crate::shard::ShardLog;
 use crate::shard::reader::Reader;
-use crate::types::{Ordinal, ShardUid};
+use crate::types::{Ordinal, ShardUid, StoreId};
 
 /// Lets expired segments and shards go.
 pub(crate) struct Maintenance {
     handle: Arc<LogHandle>,
     device: Device,
+    store: StoreId,
     reader: Arc<Reader>,
     sweeper: Mutex<Sweeper>,
 }
@@ -31,8 +33,9 @@ impl Maintenance {
         reader: Arc<Reader>,
         catalog: Arc<Catalog>,
     ) -> Self {
+        let store = catalog.store();
         let sweeper = Mutex::new(Sweeper::new(catalog, Arc::clone(&device.clock)));
-        Self { handle, device: device.clone(), reader, sweeper }
+        Self { handle, device: device.clone(), store, reader, sweeper }
     }
 
     /// Goes through all shards once.
@@ -67,6 +70,11 @@ impl Retained for Maintenance {
         let start = bytes.saturating_sub(most as u64);
         let end = file.read(start, most).await.ok()?;
         let trailer = footer::decode(&end, bytes, segment.id).ok()?;
+        let page = file.read(0, PAGE_BYTES).await.ok()?;
+        let header = page_header::decode(&page, FileKind::Segment);
+        if header.is_ok_and(|(header, _)| header.store != self.store) {
+            return None;
+        }
         let end = trailer.base_ordinal.plus(trailer.records);
         Some(Extent { end, last_arrival: trailer.last_arrival })
     }

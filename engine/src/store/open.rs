@@ -14,7 +14,7 @@ use super::log_thread::{LogThread, Manifests, Shared, Space};
 use super::replay;
 use super::segment_files::SegmentFiles;
 use super::shard_writer::ShardWriter;
-use crate::catalog::Catalog;
+use crate::catalog::{self, Catalog};
 use crate::commit_log::{self, BEGINNING, CommitLog, LogFileEntry};
 use crate::device::aligned::BufferPool;
 use crate::device::{Device, LogDevice};
@@ -78,6 +78,8 @@ pub(super) async fn open(
     let listed = list_segments(device, data).await?;
     let manifests = read_manifests(device, data, store).await?;
     let (slot, newest) = pick(manifests, data, &log_files, listed.is_empty())?;
+    require_start(device, data, store, &newest, &log_files).await?;
+    require_catalog(data, &catalog, &newest, &listed)?;
     let log =
         Rc::new(log_thread(shared, device, log_device, store, log_files.clone(), slot, &newest));
     build_shards(&log, &catalog, &newest, &listed);
@@ -205,12 +207,6 @@ fn pick(
     let is_early = slots[1].is_none();
     let sound = (0u8..).zip(slots).filter_map(|(slot, read)| Some((slot, read?.ok()?)));
     if let Some((slot, newest)) = sound.max_by_key(|(_, manifest)| manifest.generation) {
-        let first = newest.replay.sequence;
-        if first != BEGINNING.sequence && log_files.iter().all(|file| file.sequence != first) {
-            let file = commit_log::directory(data).join(commit_log::file_name(first));
-            let reason = "this log file, where the manifest's replay starts, is missing".to_owned();
-            return Err(OpenError::Damaged { file, reason });
-        }
         return Ok((1 - slot, newest));
     }
     let is_whole = log_files.first().map_or(has_no_segments, |first| first.sequence == 1);
@@ -223,6 +219,46 @@ fn pick(
         reason: "neither this manifest nor the other one is sound, and the log before them is gone"
             .to_owned(),
     })
+}
+
+/// A shard that is newer than the catalogue proves that an older catalogue was put back: its data
+/// would be taken for that of a shard that is gone.
+fn require_catalog(
+    data: &Path,
+    catalog: &Catalog,
+    newest: &Manifest,
+    listed: &ListedSegments,
+) -> Result<(), OpenError> {
+    let in_files = listed.values().map(|file| file.shard);
+    let highest = newest.shards.iter().map(|floor| floor.shard).chain(in_files).max();
+    let Some(shard) = highest.filter(|shard| *shard > catalog.last_shard()) else {
+        return Ok(());
+    };
+    let file = data.join(catalog::FILE_NAMES[0]);
+    let reason = format!("shard uid {shard} is newer than the catalogue, which was put back");
+    Err(OpenError::Damaged { file, reason })
+}
+
+/// The log file where replay starts must be there, unless the log goes on in the next one without
+/// a gap.
+async fn require_start(
+    device: &Device,
+    data: &Path,
+    store: StoreId,
+    newest: &Manifest,
+    log_files: &[LogFileEntry],
+) -> Result<(), OpenError> {
+    let first = newest.replay.sequence;
+    let is_there = log_files.iter().any(|file| file.sequence == first);
+    if first == BEGINNING.sequence
+        || is_there
+        || log_scan::goes_on_at(&*device.files, store, &newest.replay, log_files).await?
+    {
+        return Ok(());
+    }
+    let file = commit_log::directory(data).join(commit_log::file_name(first));
+    let reason = "this log file, where the manifest's replay starts, is missing".to_owned();
+    Err(OpenError::Damaged { file, reason })
 }
 
 /// Makes the state of every catalogued shard from the manifest and the names of its segments;
@@ -277,7 +313,9 @@ fn build_shard(
     let known: Vec<_> = mine.iter().filter(|id| listed[id].base < floor.next).collect();
     let mut segments = Vec::with_capacity(known.len());
     for (i, &&id) in known.iter().enumerate() {
-        let end = known.get(i + 1).map_or(floor.next, |next| listed[next].base);
+        // Of two with the same base one is of another store; which one, only their headers tell.
+        let later = known[i + 1..].iter().map(|next| listed[next].base);
+        let end = later.into_iter().find(|base| *base > listed[&id].base).unwrap_or(floor.next);
         let active_bytes = active.filter(|(active, _)| *active == id).map(|(_, bytes)| bytes);
         if end <= floor.first_kept && active_bytes.is_none() {
             discard(log, id, listed);
@@ -286,8 +324,9 @@ fn build_shard(
         }
     }
     let (first_kept, end) = (floor.first_kept, floor.next);
-    let shard_log =
+    let mut shard_log =
         ShardLog::new(shard.uid, shard.index, stream, first_kept, end, floor.last_arrival);
+    shard_log.lost.clone_from(&shard.lost);
     if shard.closed.is_some() {
         shard_log.close();
     }
@@ -319,7 +358,14 @@ fn listed_segment(
         None => SegmentState::Sealed,
     };
     let path = log.files.directory().join(segment::file_name(file.shard, file.base, id));
-    Segment { id, shard: file.shard, base: file.base, path, state: Mutex::new(state) }
+    Segment {
+        id,
+        shard: file.shard,
+        base: file.base,
+        path,
+        state: Mutex::new(state),
+        is_foreign: false.into(),
+    }
 }
 
 /// Leaves a file to be removed after the next checkpoint.

@@ -13,6 +13,7 @@ fn append(bytes: usize) -> Append {
         parents: Vec::new(),
         arrivals_until: None,
         closed: None,
+        lost: Vec::new(),
     });
     let entries = vec![RecordEntry { stored_bytes: 0, crc: 0 }];
     Append {

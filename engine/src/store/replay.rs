@@ -4,7 +4,6 @@
 //! From there on replayed batches go the way of any other. So replay may be repeated, its memory
 //! is bounded as theirs is, and a start touches no segment unless much is to be replayed.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -20,22 +19,12 @@ use crate::format::group::Prefix;
 use crate::format::manifest::Manifest;
 use crate::recovery::floor::Found;
 use crate::recovery::log_scan::{LogScan, ScannedFile};
+use crate::recovery::losses::Losses;
 use crate::shard::tail_cache::TailBatch;
 use crate::types::{Epoch, Ordinal, ShardUid};
 
 /// Replayed bytes held before they are copied.
 const PENDING_BYTES_MAX: u64 = 64 << 20;
-
-/// What is known to be lost.
-#[derive(Default)]
-struct Losses {
-    /// Bytes of damaged stretches of the log.
-    log_bytes: u64,
-    /// Shards with a sound batch after the last such stretch.
-    proven: BTreeSet<ShardUid>,
-    /// Shards whose last batch is damaged, with its bytes.
-    batches: BTreeMap<ShardUid, u64>,
-}
 
 /// Replays the log from the manifest's start, moves the shards' ends, and makes the log ready to
 /// go on in a new file.
@@ -61,7 +50,7 @@ pub(super) async fn replay(
         for found in &file.groups {
             epoch = epoch.max(found.head.header.epoch);
             let group = copy_of(found, &file.bytes);
-            let is_after = file.damage.last().is_none_or(|damage| found.offset >= damage.end);
+            let is_after = file.damage.last().is_none_or(|damage| found.offset >= damage.range.end);
             for (prefix, range) in found.head.batches() {
                 let bytes = group.slice(range);
                 let Some(batch) = open_batch(log, prefix, &bytes, is_after, &mut losses) else {
@@ -100,11 +89,9 @@ fn report(log: &LogThread, file: &ScannedFile, losses: &mut Losses) {
     }
     for damage in &file.damage {
         log.shared.metrics.damaged_ranges.add(1);
-        let (start, end) = (damage.start, damage.end);
+        let (start, end) = (damage.range.start, damage.range.end);
         tracing::error!(file = %path, start, end, "acknowledged records in the log are damaged");
-        let bytes = damage.end.saturating_sub(damage.start);
-        losses.log_bytes = losses.log_bytes.saturating_add(bytes);
-        losses.proven.clear();
+        losses.add_stretch(damage.log_bytes);
     }
 }
 
@@ -124,13 +111,10 @@ fn open_batch(
         let (shard, offset) = (prefix.shard, prefix.offset);
         tracing::error!(%shard, segment = %prefix.segment, offset, "a batch is damaged");
         log.shared.metrics.damaged_ranges.add(1);
-        losses.batches.insert(prefix.shard, u64::from(prefix.bytes));
+        losses.add_batch(prefix.shard, prefix.bytes);
         return None;
     };
-    losses.batches.remove(&prefix.shard);
-    if is_after_damage {
-        losses.proven.insert(prefix.shard);
-    }
+    losses.is_sound(prefix.shard, is_after_damage);
     log.shared.metrics.repaired_bits.add(u64::from(batch.repaired()));
     if batch.end() <= next {
         return None;
@@ -187,13 +171,9 @@ async fn break_tail(log: &Rc<LogThread>, shard: ShardUid) -> Result<(), DeviceEr
 /// nothing proves that a shard lost no record, as many ordinals as could be lost are skipped, and
 /// reading them reports damage.
 async fn settle(log: &Rc<LogThread>, losses: &Losses) -> Result<(), DeviceError> {
-    let could_be = |bytes: u64| bytes / RECORD_BYTES_MIN + 1;
     let writers: Vec<_> = log.writers.borrow().iter().map(|(k, v)| (*k, Rc::clone(v))).collect();
     for (uid, writer) in writers {
-        let mut lost = losses.batches.get(&uid).map_or(0, |bytes| could_be(*bytes));
-        if losses.log_bytes > 0 && !losses.proven.contains(&uid) {
-            lost = lost.max(could_be(losses.log_bytes));
-        }
+        let lost = losses.after_last(uid);
         let next = writer.borrow().next;
         // A closed shard ends where the catalogue says, lost or not.
         let end = writer.borrow().closed_end.unwrap_or_else(|| next.plus(lost));
@@ -209,13 +189,10 @@ async fn settle(log: &Rc<LogThread>, losses: &Losses) -> Result<(), DeviceError>
     Ok(())
 }
 
-/// Least bytes a record takes: its head and its entry in the table.
-const RECORD_BYTES_MIN: u64 = 8 + batch::TABLE_ENTRY_BYTES as u64;
-
 /// Files that neither the manifest nor the log knows hold nothing acknowledged, unless the log is
 /// damaged: then they stay for `verify`.
 fn discard_orphans(log: &LogThread, listed: &ListedSegments, losses: &Losses) {
-    if losses.log_bytes > 0 {
+    if losses.has_stretch() {
         return;
     }
     for (id, file) in listed {

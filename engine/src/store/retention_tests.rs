@@ -88,6 +88,7 @@ fn a_closed_shard_goes_after_its_close_and_its_last_record() {
         parents: Vec::new(),
         arrivals_until: None,
         closed: Some(ShardEnd { closed_at: Timestamp(at), end: Ordinal(5) }),
+        lost: Vec::new(),
     };
     assert!(!shard_expired(&closed(50), None, Timestamp(50)));
     assert!(shard_expired(&closed(50), None, Timestamp(51)));
@@ -165,6 +166,7 @@ impl Shelf {
                 base: Ordinal(i * 10 + 1),
                 path: PathBuf::new(),
                 state: Mutex::new(state),
+                is_foreign: false.into(),
             }));
         }
         self.logs.lock().unwrap().insert(uid, Arc::new(log));

@@ -9,12 +9,12 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use super::totals::Totals;
 use crate::config::Config;
 use crate::format::batch::{self, Batch};
 use crate::format::manifest::{ActiveFloor, ShardFloor};
 use crate::limits::PAGE_BYTES;
 use crate::segment::index::SparseIndex;
+use crate::segment::totals::Totals;
 use crate::segment::{self, Segment, SegmentState};
 use crate::shard::ShardLog;
 use crate::types::{Ordinal, SegmentId, Shard, Timestamp};
@@ -360,5 +360,6 @@ fn new_segment(
             readable_bytes: PAGE_BYTES as u64,
             index: SparseIndex::new(),
         }),
+        is_foreign: false.into(),
     }
 }

@@ -15,5 +15,6 @@ pub use sequence_number::{
     ParsedSequenceNumber, SEQUENCE_NUMBER_DIGITS, SequenceNumber, SequenceNumberError,
 };
 pub use stream::{
-    NewShard, NewStream, Reshard, Shard, ShardEnd, Stream, StreamChange, StreamKey, StreamStatus,
+    LostRange, NewShard, NewStream, Reshard, Shard, ShardEnd, Stream, StreamChange, StreamKey,
+    StreamStatus,
 };

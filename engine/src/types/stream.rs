@@ -38,6 +38,33 @@ pub struct ShardEnd {
     pub end: Ordinal,
 }
 
+/// Records `from..until` of a shard that a repair found in no copy. Reads go on after them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostRange {
+    /// The first of them.
+    pub from: Ordinal,
+    /// The position after the last one.
+    pub until: Ordinal,
+}
+
+impl LostRange {
+    /// The parts of it that are in none of `known`, which are in order and apart.
+    pub fn without(self, known: &[Self]) -> Vec<Self> {
+        let (mut parts, mut from) = (Vec::new(), self.from);
+        for known in known.iter().filter(|known| known.until > self.from) {
+            let until = known.from.min(self.until);
+            if from < until {
+                parts.push(Self { from, until });
+            }
+            from = from.max(known.until);
+        }
+        if from < self.until {
+            parts.push(Self { from, until: self.until });
+        }
+        parts
+    }
+}
+
 /// One shard as catalogued.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shard {
@@ -56,6 +83,9 @@ pub struct Shard {
     pub arrivals_until: Option<Timestamp>,
     /// Set once the shard is closed.
     pub closed: Option<ShardEnd>,
+    /// What repairs have recorded as lost, in order and apart.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<LostRange>,
 }
 
 /// One stream as catalogued: a consistent snapshot that later changes do not touch.
@@ -189,6 +219,7 @@ mod tests {
                 parents: Vec::new(),
                 arrivals_until: None,
                 closed: None,
+                lost: Vec::new(),
             })
         };
         let mut stream = Stream {
@@ -238,6 +269,17 @@ mod tests {
         stream.shards.remove(1);
         assert_eq!(stream.shard(ShardIndex(2)).unwrap().uid, ShardUid(12));
         assert!(stream.shard(ShardIndex(1)).is_none());
+    }
+
+    #[test]
+    fn what_is_known_to_be_lost_is_taken_out_of_a_range() {
+        let range = |from, until| LostRange { from: Ordinal(from), until: Ordinal(until) };
+        let known = [range(1, 3), range(5, 7), range(9, 20)];
+        assert_eq!(range(1, 20).without(&known), [range(3, 5), range(7, 9)]);
+        assert_eq!(range(2, 6).without(&known), [range(3, 5)]);
+        assert_eq!(range(6, 25).without(&known), [range(7, 9), range(20, 25)]);
+        assert_eq!(range(5, 7).without(&known), []);
+        assert_eq!(range(3, 5).without(&[]), [range(3, 5)]);
     }
 
     #[test]

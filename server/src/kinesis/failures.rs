@@ -239,6 +239,7 @@ mod tests {
             parents: Vec::new(),
             arrivals_until: None,
             closed: None,
+            lost: Vec::new(),
         };
         let (first, last) = (Ordinal(5), Ordinal(9));
         let file = "segments/1".into();

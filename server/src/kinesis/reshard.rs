@@ -162,6 +162,7 @@ impl Step {
                 parents: new.parents,
                 arrivals_until: None,
                 closed: None,
+                lost: Vec::new(),
             }));
         }
         stream.next_shard_index = stream.shards.last().map_or(0, |shard| shard.index.0 + 1);

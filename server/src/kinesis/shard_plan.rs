@@ -99,6 +99,7 @@ mod tests {
                 parents: Vec::new(),
                 arrivals_until: None,
                 closed: None,
+                lost: Vec::new(),
             })
         };
         let next_shard_index = u32::try_from(ranges.len()).unwrap();

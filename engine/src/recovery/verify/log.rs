@@ -70,14 +70,16 @@ pub(super) async fn check(
         Err(error) => return Err(error.into()),
     };
     for entry in &entries {
-        check_header(verifier, &entry.path, entry.sequence).await?;
+        check_header(verifier, known, &entry.path, entry.sequence).await?;
     }
     // Sequence 0 stands for a log that nothing has been written to.
     let is_written = known.is_checkpointed && known.replay.sequence > 0;
-    if is_written && entries.last().is_none_or(|last| last.sequence < known.replay.sequence) {
+    let start = &known.replay;
+    let is_missing = is_written && entries.iter().all(|entry| entry.sequence != start.sequence);
+    if is_missing && !log_scan::goes_on_at(&*files, known.store, start, &entries).await? {
         let path = commit_log::directory(verifier.directory)
             .join(commit_log::file_name(known.replay.sequence));
-        verifier.damage(&path, 0, "the file is missing, and all that came after the checkpoint");
+        verifier.damage(&path, 0, "the file is missing, and what came after the checkpoint");
     }
     let mut copies = LogCopies::new();
     let mut scan = LogScan::new(&*files, known.store, known.log_start, entries);
@@ -105,6 +107,7 @@ async fn check_names(verifier: &mut Verifier<'_>) -> Result<(), OpenError> {
 /// The page header only says again what the name says: groups carry the sequence in their sums.
 async fn check_header(
     verifier: &mut Verifier<'_>,
+    known: &Known,
     path: &Path,
     sequence: u64,
 ) -> Result<(), OpenError> {
@@ -115,7 +118,9 @@ async fn check_header(
             if repaired {
                 verifier.harmless(path, 0, "one copy of the page header is damaged");
             }
-            if header.fields[0] != sequence {
+            if header.store != known.store {
+                verifier.damage(path, 0, "the file belongs to another store");
+            } else if header.fields[0] != sequence {
                 verifier.harmless(path, 0, "the file was being made ready for use");
             }
         }
@@ -136,17 +141,18 @@ fn check_file(
     copies: &mut LogCopies,
 ) {
     let path: Arc<Path> = file.entry.path.clone().into();
-    let sequence = file.entry.sequence;
     let replay = known.replay;
     for damage in &file.damage {
-        let needed = (sequence, damage.end) > (replay.sequence, replay.offset);
-        let bytes = damage.end.saturating_sub(damage.start);
+        let range = &damage.range;
+        let needed = damage.until > replay.position;
+        let bytes = damage.log_bytes;
         if needed {
-            let message = format!("{bytes} bytes of acknowledged groups are damaged");
-            verifier.damage(&path, damage.start, message);
+            let message =
+                format!("{bytes} bytes of acknowledged groups are damaged or missing from here on");
+            verifier.damage(&path, range.start, message);
         } else {
             let message = format!("{bytes} bytes are damaged, which a checkpoint has covered");
-            verifier.harmless(&path, damage.start, message);
+            verifier.harmless(&path, range.start, message);
         }
     }
     if let Some(offset) = file.torn {
@@ -162,7 +168,7 @@ fn check_file(
         for (prefix, range) in group.head.batches() {
             let offset = group.offset + range.start as u64;
             let bytes = slice(&file.bytes, offset, range.len());
-            let copy = look_at(verifier, &path, offset, prefix, &bytes);
+            let copy = look_at(verifier, known, &path, offset, prefix, &bytes);
             let is_needed = is_replayed && !is_passed_over(known, &copy);
             copies.insert((prefix.segment, prefix.offset), LogCopy { is_needed, ..copy });
         }
@@ -199,6 +205,7 @@ fn slice(bytes: &Bytes, offset: u64, len: usize) -> Bytes {
 
 fn look_at(
     verifier: &mut Verifier<'_>,
+    known: &Known,
     path: &Arc<Path>,
     offset: u64,
     prefix: &Prefix,
@@ -217,8 +224,20 @@ fn look_at(
         in_segment: None,
     };
     let Ok(batch) = Batch::open(bytes, salt) else { return copy };
+    if prefix.shard > known.last_shard {
+        let shard = prefix.shard;
+        let message = format!("shard uid {shard} is newer than the catalogue, which was put back");
+        verifier.damage(path, offset, message);
+    }
     if batch.repaired() {
         verifier.harmless(path, offset, "a flipped bit in a batch is repaired on reading");
+    }
+    let (first, last) = (batch.header.first_arrival, batch.last_arrival());
+    if known.is_untimely(batch.header.shard, first, last) {
+        let label = known.label(batch.header.shard);
+        let message =
+            format!("records arrived from {first} to {last}, outside the time of {label}");
+        verifier.damage(path, offset, message);
     }
     verifier.report.records += u64::from(batch.header.count);
     copy.base = batch.header.base_ordinal;

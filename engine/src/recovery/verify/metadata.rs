@@ -1,19 +1,20 @@
 //! What names the store, its streams and its last checkpoint.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use bytes::Bytes;
 
-use super::{LOCK, Verifier};
-use crate::catalog::{self, mirrors};
+use super::{LOCK, Verifier, lineage};
+use crate::catalog::{self, Inspected, mirrors};
 use crate::commit_log;
 use crate::device::DirEntry;
 use crate::error::{FormatError, OpenError};
 use crate::format::manifest::{self, Manifest, ReplayStart, ShardFloor};
 use crate::format::page_header::{self, FileKind};
 use crate::limits::PAGE_BYTES;
-use crate::types::{Ordinal, ShardUid, StoreId};
+use crate::types::{LostRange, Ordinal, ShardUid, StoreId, Timestamp};
 
 /// The file that names a store, and its name while the store is being made.
 const STORE: &str = "store";
@@ -25,13 +26,23 @@ pub(super) struct KnownShard {
     pub(super) label: String,
     /// The position after its last record, once it is closed.
     pub(super) end: Option<Ordinal>,
+    /// Between which times its records arrive.
+    pub(super) arrivals: RangeInclusive<Timestamp>,
+    /// What repairs have recorded as lost.
+    pub(super) lost: Vec<LostRange>,
+    /// True when the stream's oldest records may have expired by now.
+    pub(super) may_have_expired: bool,
 }
+
+type KnownShards = HashMap<ShardUid, KnownShard>;
 
 /// What the other checks build on.
 pub(super) struct Known {
     pub(super) store: StoreId,
     /// The catalogued shards; `None` when the catalogue cannot be read.
-    shards: Option<HashMap<ShardUid, KnownShard>>,
+    shards: Option<KnownShards>,
+    /// The highest shard uid ever given out, as the catalogue knows.
+    pub(super) last_shard: ShardUid,
     /// True when there has been a checkpoint.
     pub(super) is_checkpointed: bool,
     /// True when a manifest is damaged: the newest one may be, and more may have expired.
@@ -58,6 +69,13 @@ impl Known {
     /// The shard in words.
     pub(super) fn label(&self, shard: ShardUid) -> String {
         self.shard(shard).map_or_else(|| format!("shard uid {shard}"), |known| known.label.clone())
+    }
+
+    /// True when a record of the shard cannot have arrived from `first` to `last`.
+    pub(super) fn is_untimely(&self, shard: ShardUid, first: Timestamp, last: Timestamp) -> bool {
+        self.shard(shard).is_some_and(|known| {
+            !known.arrivals.contains(&first) || !known.arrivals.contains(&last)
+        })
     }
 
     /// The first record retention has kept.
@@ -109,7 +127,8 @@ pub(super) async fn check(
         }
     }
     let Some(store) = store_id(verifier, &images).await? else { return Ok(None) };
-    let shards = check_catalog(verifier, &images, store)?;
+    let catalog = check_catalog(verifier, &images, store)?;
+    let (shards, last_shard) = catalog.unzip();
     let (manifests, may_be_outdated) = check_manifests(verifier, store).await?;
     let newest = manifests.iter().max_by_key(|manifest| manifest.generation);
     let oldest = manifests.iter().min_by_key(|manifest| manifest.generation);
@@ -120,6 +139,7 @@ pub(super) async fn check(
     Ok(Some(Known {
         store,
         shards,
+        last_shard: last_shard.unwrap_or(ShardUid(u64::MAX)),
         is_checkpointed: newest.is_some(),
         may_be_outdated,
         replay: start(newest),
@@ -160,21 +180,35 @@ fn check_catalog(
     verifier: &mut Verifier<'_>,
     images: &[Option<Bytes>; 2],
     store: StoreId,
-) -> Result<Option<HashMap<ShardUid, KnownShard>>, OpenError> {
+) -> Result<Option<(KnownShards, ShardUid)>, OpenError> {
     let path = |mirror: usize| verifier.directory.join(catalog::FILE_NAMES[mirror]);
     let paths: [PathBuf; 2] = [path(0), path(1)];
     match catalog::inspect(images, store) {
-        Ok((notes, streams)) => {
+        Ok(Inspected { notes, streams, last_shard }) => {
             for note in notes {
                 verifier.harmless(&paths[note.mirror], note.offset, note.kind.to_string());
             }
+            let now = verifier.device.clock.now();
             let shards = streams.iter().flat_map(|stream| {
                 stream.shards.iter().map(|shard| {
                     let label = format!("shard {} of stream {}", shard.index, stream.key.name);
-                    (shard.uid, KnownShard { label, end: shard.closed.map(|end| end.end) })
+                    let from = Timestamp(shard.created_seconds.saturating_mul(1000));
+                    let until = shard.arrivals_until.unwrap_or(Timestamp(u64::MAX));
+                    let known = KnownShard {
+                        label,
+                        end: shard.closed.map(|end| end.end),
+                        arrivals: from..=until,
+                        lost: shard.lost.clone(),
+                        may_have_expired: stream.horizon(now) > from,
+                    };
+                    (shard.uid, known)
                 })
             });
-            Ok(Some(shards.collect()))
+            let shards = shards.collect();
+            for stream in &streams {
+                lineage::check(verifier, &paths[0], stream);
+            }
+            Ok(Some((shards, last_shard)))
         }
         Err(mirrors::Refusal::TooNew { mirror, found, newest }) => {
             Err(OpenError::TooNew { file: paths[mirror].clone(), found, newest })
@@ -194,12 +228,13 @@ async fn check_manifests(
     let directory = commit_log::directory(verifier.directory);
     let names = verifier.list(&directory).await?;
     let mut sound = Vec::new();
-    let mut bad = Vec::new();
+    let (mut bad, mut missing) = (Vec::new(), Vec::new());
     for slot in ["manifest.0", "manifest.1"] {
+        let path = directory.join(slot);
         if !names.iter().any(|entry| entry.name == slot) {
+            missing.push(path);
             continue;
         }
-        let path = directory.join(slot);
         let Some(bytes) = verifier.read(&path).await else { continue };
         let head = page_header::decode(&bytes[..bytes.len().min(PAGE_BYTES)], FileKind::Manifest);
         match manifest::decode(&bytes, store) {
@@ -215,7 +250,21 @@ async fn check_manifests(
             Err(error) => bad.push((path, error)),
         }
     }
-    let is_damaged = !bad.is_empty();
+    let generations = || sound.iter().map(|manifest| manifest.generation);
+    // The first checkpoint writes one, the second the other, and from then on they take turns.
+    let are_both_due = generations().any(|generation| generation > 1);
+    if let Some(path) = missing.first().filter(|_| are_both_due) {
+        verifier.harmless(path, 0, "the manifest is missing, the other one serves");
+    }
+    let newest = generations().max().unwrap_or(0);
+    if sound.len() == 2 && generations().all(|generation| generation.abs_diff(newest) != 1) {
+        let message = format!(
+            "one manifest is of an older time: their generations are {} and {}",
+            sound[0].generation, sound[1].generation
+        );
+        verifier.harmless(&directory, 0, message);
+    }
+    let is_damaged = !bad.is_empty() || (are_both_due && !missing.is_empty());
     for (path, error) in bad {
         if sound.is_empty() {
             verifier.damage(&path, 0, format!("no manifest is sound: {error}"));

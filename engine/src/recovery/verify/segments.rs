@@ -37,6 +37,12 @@ pub(super) async fn check(
             verifier.harmless(&path, 0, "the file is no segment, or left over");
             continue;
         };
+        if shard > known.last_shard {
+            let message =
+                format!("shard uid {shard} is newer than the catalogue, which was put back");
+            verifier.damage(&path, 0, message);
+            continue;
+        }
         if !known.is_kept(shard) {
             verifier.harmless(&path, 0, "the segment belongs to no shard any more");
             continue;
@@ -92,7 +98,7 @@ impl SegmentFile<'_> {
         known: &Known,
         copies: &mut LogCopies,
     ) -> Result<Span, OpenError> {
-        self.check_header(verifier)?;
+        self.check_header(verifier, known)?;
         let len = self.bytes.len() as u64;
         let floor = known.floors.get(&self.shard);
         let active = floor.and_then(|floor| floor.active).filter(|a| a.segment == self.id);
@@ -134,14 +140,16 @@ impl SegmentFile<'_> {
         Ok(Span { shard: self.shard, base: self.base, end, path: self.path.to_owned() })
     }
 
-    fn check_header(&self, verifier: &mut Verifier<'_>) -> Result<(), OpenError> {
+    fn check_header(&self, verifier: &mut Verifier<'_>, known: &Known) -> Result<(), OpenError> {
         match page_header::decode(&self.bytes, FileKind::Segment) {
             Ok((header, repaired)) => {
                 if repaired {
                     verifier.harmless(self.path, 0, "one copy of the page header is damaged");
                 }
                 let named = [self.shard.0, self.id.0, self.base.0];
-                if header.fields[1..4] != named {
+                if header.store != known.store {
+                    verifier.damage(self.path, 0, "the file belongs to another store");
+                } else if header.fields[1..4] != named {
                     verifier.damage(self.path, 0, "the page header contradicts the file's name");
                 }
             }
@@ -271,6 +279,7 @@ impl SegmentFile<'_> {
             );
             verifier.damage(self.path, position, message);
         }
+        self.check_arrivals(verifier, known, walk, batch);
         let damaged = batch.damaged();
         let mut copy = copies.get_mut(&(self.id, position));
         if let Some(copy) = copy.as_deref_mut() {
@@ -301,6 +310,28 @@ impl SegmentFile<'_> {
         walk.last_arrival = batch.last_arrival();
         walk.next = batch.end();
         walk.position += batch.bytes().len() as u64;
+    }
+
+    /// Arrivals never fall, and stay within the time of the shard.
+    fn check_arrivals(
+        &self,
+        verifier: &mut Verifier<'_>,
+        known: &Known,
+        walk: &Walk,
+        batch: &Batch,
+    ) {
+        let (first, last) = (batch.header.first_arrival, batch.last_arrival());
+        if first < walk.last_arrival {
+            let message = format!("the batch arrived at {first}, earlier than the one before it");
+            verifier.damage(self.path, walk.position, message);
+        }
+        if known.is_untimely(self.shard, first, last) {
+            let message = format!(
+                "records arrived from {first} to {last}, outside the time of {}",
+                known.label(self.shard)
+            );
+            verifier.damage(self.path, walk.position, message);
+        }
     }
 
     /// The footer's sum is right: what it says must be what the batches say.

@@ -50,7 +50,8 @@ impl Reader {
         let segments: Vec<Arc<Segment>> = {
             let segments = shard.segments.read().expect("no holder panics");
             let first = segments.partition_point(|segment| segment.base <= kept);
-            segments[first.saturating_sub(1)..].to_vec()
+            let kept = segments[first.saturating_sub(1)..].iter();
+            kept.filter(|segment| !segment.is_foreign()).cloned().collect()
         };
         let Some(last) = self.last_before(&segments, at).await? else {
             return Ok(kept);
@@ -92,7 +93,7 @@ impl Reader {
     ) -> Result<Option<Timestamp>, DeviceError> {
         match self.views.view(segment).await {
             Ok(view) => Ok(view.first_arrival().await),
-            Err(OpenFailure::Lost) => Ok(None),
+            Err(OpenFailure::Lost | OpenFailure::Foreign) => Ok(None),
             Err(OpenFailure::Device(error)) => Err(error),
         }
     }
@@ -106,7 +107,7 @@ impl Reader {
     ) -> Result<Ordinal, DeviceError> {
         let view = match self.views.view(segment).await {
             Ok(view) => view,
-            Err(OpenFailure::Lost) => return Ok(segment.base),
+            Err(OpenFailure::Lost | OpenFailure::Foreign) => return Ok(segment.base),
             Err(OpenFailure::Device(error)) => return Err(error),
         };
         let mut cursor = view.cursor(Target::Arrival(at), HEADER_PIECE_BYTES).await?;

@@ -36,6 +36,7 @@ fn shard(
         parents: parents.iter().copied().map(ShardIndex).collect(),
         arrivals_until: None,
         closed: closed_seconds.map(end_of),
+        lost: Vec::new(),
     })
 }
 

@@ -1,0 +1,14 @@
+//! Exhaustive damage: everything that can be wrong with a small store, one thing at a time. Each
+//! case says what was done to which file; a test prints how many cases ended how.
+//!
+//! `KINELOG_EXHAUSTIVE=1` tries all of everything instead of what fits into a minute or so.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::print_stdout, reason = "the counts are what is shown")]
+
+mod bits;
+mod derived;
+mod judge;
+mod pool;
+mod small_store;
+mod transplants;
