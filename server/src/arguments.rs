@@ -40,6 +40,7 @@ Examples:
   kinelog --create-stream clicks:4 --limits off  with a stream of 4 shards, without limits
   kinelog serve --config kinelog.toml            options from a file, such as limits = \"off\"
   kinelog verify --data-dir ./kinelog-data       check every stored byte of a stopped store
+  kinelog repair ./kinelog-data --into ./saved   make a clean store of what can be saved
   kinelog inspect kinelog-data/segments/*.seg    print what a stored file holds
   kinelog streams create clicks --wait           make a stream; these three call any endpoint
   kinelog put clicks < clicks.ndjson             a record for each line
@@ -69,6 +70,9 @@ pub fn main() -> ExitCode {
     };
     let result = match arguments.command {
         Some(Command::Verify(verify)) => commands::verify(&verify.data_dir),
+        Some(Command::Repair(repair)) => {
+            commands::repair(&repair.directory, repair.into.as_deref())
+        }
         Some(Command::Inspect(inspect)) => commands::inspect(&inspect.files),
         Some(Command::ApiTable) => Ok(commands::api_table()),
         Some(Command::Serve(serve)) => run(&serve, &notes),
@@ -155,8 +159,25 @@ enum Command {
     /// Prints the operations served and the constraints of their input as JSON, in the words of the
     /// published service model
     ApiTable,
-    /// Checks every stored byte of a data directory that no server has open, and changes nothing
+    /// Checks every stored byte of a data directory that no server has open, and changes nothing;
+    /// exit code 1 when anything is lost or in doubt
     Verify(Verify),
+    /// Tells what is damaged, what of it can be saved and from where, and writes a clean store into
+    /// a new directory; the old one is never changed. Exit code 3 when records are lost
+    Repair(Repair),
+}
+
+/// Options of `kinelog repair`.
+#[derive(Args, Debug)]
+struct Repair {
+    /// Directory of the damaged store, which no server has open
+    directory: PathBuf,
+    /// New or empty directory for the clean store
+    #[arg(long, value_name = "NEW_DIRECTORY", required_unless_present = "dry_run")]
+    into: Option<PathBuf>,
+    /// Tell only, write nothing
+    #[arg(long, conflicts_with = "into")]
+    dry_run: bool,
 }
 
 /// Options of `kinelog verify`.

@@ -1,5 +1,5 @@
-//! What the commands do: open the device and the store and serve until told to stop, verify, or
-//! inspect; and, a module each, those that call an endpoint as any client does.
+//! What the commands do: open the device and the store and serve until told to stop, verify,
+//! repair, or inspect; and, a module each, those that call an endpoint as any client does.
 
 mod connection;
 mod figures;
@@ -9,6 +9,7 @@ pub(crate) mod tail;
 mod terminal;
 
 mod certificate;
+mod repair;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -27,6 +28,7 @@ use kinelog_engine::recovery::verify::{Finding, Report};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub(crate) use certificate::{Certificate, TlsChoice};
+pub(crate) use repair::repair;
 
 use crate::limits;
 use crate::server;

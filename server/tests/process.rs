@@ -317,6 +317,45 @@ fn what_sigterm_leaves_is_sound_and_damage_is_told() {
 }
 
 #[test]
+fn what_can_be_saved_goes_into_a_new_place() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let (data, sound, saved) = (place("data"), place("sound"), place("saved"));
+    let server = with_a_record(Path::new(&data));
+    assert_eq!(server.end(Signal::TERM).0, Some(0));
+    let before = files_below(Path::new(&data));
+    let output = run(&["repair", &data, "--into", &sound]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(text(&output.stdout).contains("1 records kept, 0 stretches"), "{output:?}");
+
+    let is_segment = |path: &&PathBuf| path.extension().is_some_and(|e| e == "seg");
+    let segment = before.iter().find(is_segment).unwrap();
+    let mut bytes = std::fs::read(segment).unwrap();
+    let payload = bytes.windows(5).position(|window| window == b"hello").unwrap();
+    bytes[payload] = b'j';
+    std::fs::write(segment, &bytes).unwrap();
+    for log in before.iter().filter(|path| path.extension().is_some_and(|e| e == "log")) {
+        std::fs::remove_file(log).unwrap();
+    }
+    let lost = "lost: record 1 of shard 0 of stream s ";
+    let output = run(&["repair", &data, "--dry-run"]);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    assert!(text(&output.stdout).contains(lost), "{output:?}");
+    assert!(!Path::new(&saved).exists());
+    let output = run(&["repair", &data, "--into", &saved]);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    assert_eq!(std::fs::read(segment).unwrap(), bytes, "the old store is as it was");
+    for new in [&sound, &saved] {
+        let output = run(&["verify", "--data-dir", new]);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert!(text(&output.stdout).contains("; 0 findings\n"), "{output:?}");
+    }
+    let output = run(&["repair", &data, "--into", &sound]);
+    assert_eq!(output.status.code(), Some(1), "a place that is taken: {output:?}");
+    assert_eq!(run(&["repair", &data]).status.code(), Some(2));
+}
+
+#[test]
 fn verify_leaves_other_directories_alone() {
     let directory = tempfile::tempdir().unwrap();
     let empty = directory.path().to_str().unwrap();

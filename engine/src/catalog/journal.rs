@@ -107,7 +107,7 @@ async fn read_whole(device: &Device, path: &Path) -> Result<Bytes, OpenError> {
 }
 
 /// The state the frames lead to.
-pub(crate) fn replay(payloads: &[Vec<u8>]) -> Result<State, String> {
+pub(super) fn replay(payloads: &[Vec<u8>]) -> Result<State, String> {
     let (first, rest) = payloads.split_first().ok_or("the journal is empty")?;
     let start: Start =
         serde_json::from_slice(first).map_err(|error| format!("frame 0: {error}"))?;
@@ -200,7 +200,7 @@ const fn long_bytes(snapshot_bytes: u64) -> u64 {
 }
 
 /// Writes a new generation and puts it in place.
-async fn create(
+pub(super) async fn create(
     device: &Device,
     directory: &Path,
     store: StoreId,

@@ -12,6 +12,7 @@
 mod entry;
 mod journal;
 pub(crate) mod mirrors;
+pub(crate) mod salvage;
 mod state;
 
 use std::path::Path;

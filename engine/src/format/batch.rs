@@ -20,6 +20,7 @@
 //! The header CRC covers the table CRC, the table covers each record's CRC: each byte is summed
 //! once, and damage costs one record.
 
+mod excerpt;
 mod table;
 
 use std::borrow::Cow;

@@ -385,6 +385,29 @@ fn every_flipped_bit_of_a_batch_is_repaired_or_costs_one_record() {
     });
 }
 
+proptest! {
+    #[test]
+    fn an_excerpt_holds_the_chosen_records_and_no_others(
+        (records, encoded) in any_batch(),
+        from in 0..6_u32,
+        count in 1..6_u32,
+    ) {
+        let whole = Batch::open(&encoded.into(), SALT).unwrap();
+        let from = from.min(whole.header.count - 1);
+        let until = (from + count).min(whole.header.count);
+        let excerpt = whole.excerpt(from..until, MOVED);
+        prop_assert_eq!(batch::inspect(&excerpt, MOVED), Ok(None));
+        let excerpt = Batch::open(&excerpt.into(), MOVED).unwrap();
+        prop_assert_eq!(excerpt.header.base_ordinal, Ordinal(9 + u64::from(from)));
+        prop_assert_eq!(excerpt.header.count, until - from);
+        for i in 0..excerpt.header.count {
+            let found = excerpt.record(i).unwrap();
+            prop_assert!(records[(from + i) as usize].equals(&found.record));
+            prop_assert_eq!(found.arrival, whole.arrival(from + i));
+        }
+    }
+}
+
 #[test]
 fn a_page_header_survives_any_flipped_bit() {
     let header = PageHeader { kind: FileKind::Segment, store: STORE, fields: [0x5a5a; 10] };

@@ -5,4 +5,5 @@ pub mod floor;
 pub mod inspect;
 pub mod log_scan;
 pub(crate) mod losses;
+pub mod repair;
 pub mod verify;

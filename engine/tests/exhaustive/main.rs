@@ -10,5 +10,6 @@ mod bits;
 mod derived;
 mod judge;
 mod pool;
+mod repair;
 mod small_store;
 mod transplants;
