@@ -112,6 +112,15 @@ impl SimulatedDisk {
     /// The disk as it would be found after a power cut now; this one goes on.
     #[must_use]
     pub fn after_power_cut(&self, seed: u64, survive: Survive) -> Self {
+        self.cut(seed, survive).0
+    }
+
+    /// How many sectors, lengths and names a power cut now would decide about.
+    pub fn changes_at_risk(&self) -> u32 {
+        self.cut(0, Survive::None).1
+    }
+
+    fn cut(&self, seed: u64, survive: Survive) -> (Self, u32) {
         let state = self.lock();
         let mut cut = Cut::new(seed, survive, state.oldest_unsynced(), state.stamp);
         let mut found = Tree::new();
@@ -125,7 +134,7 @@ impl SimulatedDisk {
             };
             found.insert(path, entry);
         }
-        Self::at_rest(seed, found)
+        (Self::at_rest(seed, found), cut.decided)
     }
 
     /// Lets the `nth` call of that kind from now on fail, 1 being the next.

@@ -11,5 +11,7 @@ mod derived;
 mod judge;
 mod pool;
 mod repair;
+mod sequences;
 mod small_store;
 mod transplants;
+mod world;

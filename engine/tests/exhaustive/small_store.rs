@@ -46,15 +46,18 @@ pub(crate) fn key(name: &str) -> StreamKey {
 }
 
 pub(crate) async fn create(engine: &Engine, name: &str, shards: u32) -> Arc<Stream> {
+    engine.create_stream(new_stream(name, shards)).await.unwrap()
+}
+
+pub(crate) fn new_stream(name: &str, shards: u32) -> NewStream {
     let new = |range| NewShard { range, created_seconds: START.seconds(), parents: vec![] };
-    let new = NewStream {
+    NewStream {
         key: key(name),
         status: StreamStatus::Active,
         shards: uniform_ranges(shards).into_iter().map(new).collect(),
         retention_hours: 24,
         attributes: serde_json::Value::Null,
-    };
-    engine.create_stream(new).await.unwrap()
+    }
 }
 
 /// Records whose keys are their numbers.

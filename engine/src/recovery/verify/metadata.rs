@@ -14,6 +14,7 @@ use crate::error::{FormatError, OpenError};
 use crate::format::manifest::{self, Manifest, ReplayStart, ShardFloor};
 use crate::format::page_header::{self, FileKind};
 use crate::limits::PAGE_BYTES;
+use crate::segment;
 use crate::types::{LostRange, Ordinal, ShardUid, StoreId, Timestamp};
 
 /// The file that names a store, and its name while the store is being made.
@@ -264,13 +265,28 @@ async fn check_manifests(
         );
         verifier.harmless(&directory, 0, message);
     }
+    let is_second_missing = missing.iter().any(|path| path.ends_with("manifest.1"));
+    let is_early = is_second_missing && has_whole_log(verifier, &names).await?;
     let is_damaged = !bad.is_empty() || (are_both_due && !missing.is_empty());
     for (path, error) in bad {
-        if sound.is_empty() {
+        if sound.is_empty() && is_early {
+            verifier.harmless(&path, 0, "the first checkpoint was cut short, the log serves");
+        } else if sound.is_empty() {
             verifier.damage(&path, 0, format!("no manifest is sound: {error}"));
         } else {
             verifier.harmless(&path, 0, format!("the other manifest serves: {error}"));
         }
     }
     Ok((sound, is_damaged))
+}
+
+/// As a start sees it before both manifests have been written: the log goes back to its beginning,
+/// or nothing was ever written to it.
+async fn has_whole_log(verifier: &Verifier<'_>, names: &[DirEntry]) -> Result<bool, OpenError> {
+    let sequences = names.iter().filter_map(|entry| commit_log::parse_file_name(&entry.name));
+    if let Some(first) = sequences.min() {
+        return Ok(first == 1);
+    }
+    let segments = verifier.list(&segment::directory(verifier.directory)).await?;
+    Ok(segments.iter().all(|entry| segment::parse_file_name(&entry.name).is_none()))
 }

@@ -119,7 +119,8 @@ impl SegmentFile<'_> {
         let certain = match (&trailer, active) {
             (Some(trailer), _) => trailer.index_position,
             (None, Some(active)) => active.bytes,
-            (None, None) if is_new => PAGE_BYTES as u64,
+            // Replay makes it again, however far it came.
+            (None, None) if is_new => len.min(PAGE_BYTES as u64),
             (None, None) => self.last_batch_end(),
         };
         if certain > len {

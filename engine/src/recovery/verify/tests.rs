@@ -352,13 +352,51 @@ async fn a_damaged_catalogue_does_not_hide_the_rest() {
 async fn leftovers_are_harmless() {
     let (memory, _) = store().await;
     let segments = segment::directory(Path::new(DIRECTORY));
-    memory.put(&segments.join(segment::file_name(ShardUid(9), Ordinal(1), SEALED)), vec![1; 50]);
+    memory.put(&segments.join(segment::file_name(ShardUid(0), Ordinal(1), SEALED)), vec![1; 50]);
     memory.put(&segments.join("x.tmp"), Vec::new());
     memory.put(&log_path("commit-0000000000000001.log.tmp"), Vec::new());
     memory.put(&Path::new(DIRECTORY).join("catalog.0.new"), Vec::new());
     let found = messages(&memory).await;
     assert_eq!(found.len(), 4);
     assert!(found.iter().all(|(_, harmless)| *harmless));
+}
+
+#[tokio::test]
+async fn a_shard_newer_than_the_catalogue_is_damage() {
+    let (memory, _) = store().await;
+    let segments = segment::directory(Path::new(DIRECTORY));
+    memory.put(&segments.join(segment::file_name(ShardUid(9), Ordinal(1), SEALED)), vec![1; 50]);
+    let put_back = "shard uid 9 is newer than the catalogue, which was put back";
+    assert_eq!(messages(&memory).await, [(put_back.to_owned(), false)]);
+}
+
+#[tokio::test]
+async fn a_first_checkpoint_that_was_cut_short_is_harmless() {
+    let (memory, _) = store().await;
+    memory.delete(&log_path("manifest.1"));
+    edit(&memory, &log_path("manifest.0"), |bytes| bytes.truncate(4200));
+    let found = messages(&memory).await;
+    assert!(
+        found.contains(&("the first checkpoint was cut short, the log serves".to_owned(), true))
+    );
+    // Not where the log does not go back to its beginning.
+    let names = [1, 2].map(commit_log::file_name);
+    memory.put(&log_path(&names[1]), memory.get(&log_path(&names[0])).unwrap());
+    memory.delete(&log_path(&names[0]));
+    let found = messages(&memory).await;
+    assert!(
+        found.iter().any(|(message, harmless)| {
+            !harmless && message.starts_with("no manifest is sound")
+        })
+    );
+}
+
+#[tokio::test]
+async fn a_segment_that_had_just_been_made_need_not_be_whole() {
+    let (memory, _) = store().await;
+    memory.put(&segment_path(9, IN_LOG), vec![7; 100]);
+    let found = messages(&memory).await;
+    assert!(found.iter().all(|(_, harmless)| *harmless), "{found:?}");
 }
 
 #[tokio::test]
