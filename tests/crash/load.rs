@@ -30,7 +30,7 @@ const OPEN_SHARDS_MAX: usize = 6;
 /// Most records of one call.
 const RECORDS_MAX: usize = 4;
 /// Pause of a client that was refused or not answered.
-const PAUSE: Duration = Duration::from_millis(3);
+const PAUSE: Duration = Duration::from_millis(12);
 
 /// Who takes part.
 #[derive(Clone, Copy, Debug)]

@@ -15,6 +15,7 @@ mod process;
 mod reader;
 mod report;
 mod rounds;
+mod starts;
 mod system;
 mod volume;
 
@@ -104,6 +105,8 @@ enum Mode {
     ReadOnlyRemount,
     /// A second server is started on the same directory.
     SecondProcess,
+    /// Starts after a kill: much in the log, many shards.
+    StartTimes,
     /// A file is cut while the server has it mapped.
     SigbusTruncated,
     /// A file has got a hole.
@@ -125,7 +128,7 @@ impl Arguments {
             program: Program { binary, options: options.map(str::to_owned).collect() },
             scratch: self.scratch.clone(),
             stop: match self.mode {
-                Mode::Kill9Loop => Stop::Kill,
+                Mode::Kill9Loop | Mode::StartTimes => Stop::Kill,
                 Mode::SigtermLoop => Stop::Terminate,
                 Mode::Sigstop => Stop::Pause(stall),
                 Mode::SecondProcess => Stop::Second,
@@ -158,7 +161,13 @@ impl Arguments {
     }
 
     fn needs_nothing(&self) -> bool {
-        let by_signals = [Mode::Kill9Loop, Mode::SigtermLoop, Mode::Sigstop, Mode::SecondProcess];
+        let by_signals = [
+            Mode::Kill9Loop,
+            Mode::SigtermLoop,
+            Mode::Sigstop,
+            Mode::SecondProcess,
+            Mode::StartTimes,
+        ];
         by_signals.contains(&self.mode)
     }
 
@@ -184,6 +193,9 @@ async fn run(arguments: &Arguments) -> Result<Tally, Failure> {
     eprintln!("{}, seed {}", arguments.name(), plan.seed);
     if arguments.mode == Mode::PowerCutEveryWrite {
         return cut_points::run_cut_points(&plan, arguments.acks, arguments.images).await;
+    }
+    if arguments.mode == Mode::StartTimes {
+        return starts::run_starts(&plan).await;
     }
     if let Some(harms) = arguments.harms() {
         return damage::run_damage(&plan, harms).await;
