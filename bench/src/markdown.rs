@@ -59,7 +59,8 @@ pub(crate) fn comparison(results: &Results, same_load: &dyn Fn(&Line, &Line) -> 
         let ratio = |line: &Line, figure: &str| {
             let mut ours = results.of_group(group).filter(|it| it.key.role == Role::Ours);
             let ours = ours.find(|ours| same_load(ours, line))?.median(figure)?;
-            Some(ours / line.median(figure)?)
+            // An endpoint that answered nothing in time has no ratio.
+            Some(ours / line.median(figure)?).filter(|ratio| ratio.is_finite())
         };
         let words = |ratio: Option<f64>| ratio.map_or_else(|| "-".to_owned(), number);
         let speed = |line: &Line| words(ratio(line, figure::RECORDS));
