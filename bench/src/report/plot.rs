@@ -71,7 +71,8 @@ impl Plot {
                 at + 4.0
             );
         }
-        for (value, words) in self.x.marks.clone().unwrap_or_else(|| x.marks()) {
+        let marks = self.x.marks.clone().unwrap_or_else(|| x.marks());
+        for (value, words) in marks.into_iter().filter(|(value, _)| x.share(*value) <= 1.0) {
             let (at, foot) = (place_x(value), HEIGHT - BOTTOM);
             let _infallible = write!(
                 out,
@@ -116,11 +117,13 @@ impl Plot {
     }
 }
 
-/// Least and greatest value of an axis.
+/// What an axis spans: from mark to mark.
 struct Range {
     scale: Scale,
     least: f64,
     greatest: f64,
+    /// Distance of two marks on a linear scale.
+    step: f64,
 }
 
 impl Range {
@@ -130,15 +133,20 @@ impl Range {
         let values: Vec<_> = values.filter(is_placed).collect();
         let least = values.iter().copied().reduce(f64::min)?;
         let greatest = values.iter().copied().reduce(f64::max)?;
-        let (least, greatest) = match scale {
-            Scale::Linear => (if from_zero { least.min(0.0) } else { least }, greatest),
+        let (least, greatest, step) = match scale {
+            Scale::Linear => {
+                let least = if from_zero { least.min(0.0) } else { least };
+                // One value alone still needs room.
+                let greatest = if greatest > least { greatest } else { least + 1.0 };
+                let step = round_step((greatest - least) / 4.0);
+                ((least / step).floor() * step, (greatest / step).ceil() * step, step)
+            }
             Scale::Log => {
-                (10_f64.powf(least.log10().floor()), 10_f64.powf(greatest.log10().ceil()))
+                (10_f64.powf(least.log10().floor()), 10_f64.powf(greatest.log10().ceil()), 0.0)
             }
         };
-        // One value alone still needs room.
-        let greatest = if greatest > least { greatest } else { least + 1.0 };
-        Some(Self { scale, least, greatest })
+        let greatest = if greatest > least { greatest } else { least * 10.0 };
+        Some(Self { scale, least, greatest, step })
     }
 
     /// Place of a value between the least (0) and the greatest (1).
@@ -152,18 +160,23 @@ impl Range {
         (value - least) / (greatest - least)
     }
 
+    /// Round values, with their texts.
     fn marks(&self) -> Vec<(f64, String)> {
-        let values: Vec<f64> = match self.scale {
-            Scale::Linear => (0..=4)
-                .map(|n| self.least + (self.greatest - self.least) * f64::from(n) / 4.0)
-                .collect(),
-            Scale::Log => {
-                let powers = std::iter::successors(Some(self.least), |value| Some(value * 10.0));
-                powers.take_while(|value| *value <= self.greatest * 1.001).collect()
-            }
+        let next = |value: &f64| match self.scale {
+            Scale::Linear => Some(value + self.step),
+            Scale::Log => Some(value * 10.0),
         };
-        values.into_iter().map(|value| (value, short(value))).collect()
+        let values = std::iter::successors(Some(self.least), next);
+        let inside = values.take_while(|value| self.share(*value) < 1.001);
+        inside.map(|value| (value, short(value))).collect()
     }
+}
+
+/// The least of 1, 2, 5 and their like that is no shorter than `length`.
+fn round_step(length: f64) -> f64 {
+    let power = 10_f64.powf(length.max(1e-9).log10().floor());
+    let steps = [1.0, 2.0, 5.0, 10.0].map(|step| step * power);
+    steps.into_iter().find(|step| *step >= length).unwrap_or(10.0 * power)
 }
 
 /// A value of an axis in few characters.
@@ -203,7 +216,7 @@ mod tests {
 
     #[test]
     fn points_lie_between_the_axes_in_their_order() {
-        let svg = plot(vec![(1.0, 0.0), (100.0, 50.0)]).svg().unwrap();
+        let svg = plot(vec![(1.0, 0.0), (100.0, 60.0)]).svg().unwrap();
         let (left, right) = ("70.0 276.0", "624.0 12.0");
         assert!(svg.contains(&format!("d=\"M{left}L{right}\"")), "{svg}");
         assert!(svg.contains("a &lt; b"));
@@ -214,6 +227,23 @@ mod tests {
         let range = Range::of(Scale::Log, [0.2, 150.0].into_iter(), true).unwrap();
         let words: Vec<_> = range.marks().into_iter().map(|(_, words)| words).collect();
         assert_eq!(words, ["0.1", "1", "10", "100", "1k"]);
+    }
+
+    #[test]
+    fn a_linear_axis_has_round_marks_and_ends_at_one() {
+        let range = Range::of(Scale::Linear, [3.0, 5010.0].into_iter(), true).unwrap();
+        let words: Vec<_> = range.marks().into_iter().map(|(_, words)| words).collect();
+        assert_eq!(words, ["0", "2k", "4k", "6k"]);
+    }
+
+    #[test]
+    fn one_value_alone_has_room_and_few_marks() {
+        for scale in [Scale::Linear, Scale::Log] {
+            let range = Range::of(scale, [5e6].into_iter(), false).unwrap();
+            assert!(range.greatest > range.least);
+            assert!((2..=6).contains(&range.marks().len()));
+        }
+        assert!(Range::of(Scale::Log, [10.0].into_iter(), false).unwrap().greatest > 10.0);
     }
 
     #[test]
