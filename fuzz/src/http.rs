@@ -85,6 +85,7 @@ impl Api for Fake {
             stopped: None,
             disk_full: false,
             limits: String::new(),
+            on_demand: "aws",
             tls: None,
             faults: Vec::new(),
         }

@@ -7,18 +7,24 @@
 
 #[cfg(test)]
 mod fixture;
+mod marks;
 pub mod reader;
 pub mod tail_cache;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::sync::Notify;
 
 use crate::segment::Segment;
 use crate::types::{LostRange, Ordinal, ShardIndex, ShardUid, StreamId, Timestamp};
+use marks::Marks;
 use tail_cache::Tail;
+
+/// Where `marks` finds its atomics.
+mod atomic {
+    pub(super) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+}
 
 /// Shared state of one shard that has or may get records.
 #[derive(Debug)]
@@ -29,16 +35,7 @@ pub struct ShardLog {
     pub index: ShardIndex,
     /// Its stream.
     pub stream: StreamId,
-    /// One past the last durable record.
-    end: AtomicU64,
-    /// First record retention has kept.
-    first_kept: AtomicU64,
-    /// Arrival of the last durable record, 0 when there is none.
-    last_arrival: AtomicU64,
-    /// True once no record will follow.
-    closed: std::sync::atomic::AtomicBool,
-    /// True once the shard is gone (expired or deleted).
-    gone: std::sync::atomic::AtomicBool,
+    marks: Marks,
     /// Recent batches, contiguous, the last one ends at `end`.
     pub tail: Mutex<Tail>,
     /// Segments in order of base ordinal; only the last may be active.
@@ -63,11 +60,7 @@ impl ShardLog {
             uid,
             index,
             stream,
-            end: AtomicU64::new(end.0),
-            first_kept: AtomicU64::new(first_kept.0),
-            last_arrival: AtomicU64::new(last_arrival.0),
-            closed: false.into(),
-            gone: false.into(),
+            marks: Marks::new(first_kept.0, end.0, last_arrival.0),
             tail: Mutex::default(),
             segments: RwLock::default(),
             changed: Notify::new(),
@@ -77,17 +70,17 @@ impl ShardLog {
 
     /// One past the last durable record.
     pub fn end(&self) -> Ordinal {
-        Ordinal(self.end.load(Ordering::Acquire))
+        Ordinal(self.marks.end())
     }
 
     /// First record that is still kept.
     pub fn first_kept(&self) -> Ordinal {
-        Ordinal(self.first_kept.load(Ordering::Acquire))
+        Ordinal(self.marks.first_kept())
     }
 
     /// Arrival of the last durable record.
     pub fn last_arrival(&self) -> Timestamp {
-        Timestamp(self.last_arrival.load(Ordering::Acquire))
+        Timestamp(self.marks.last_arrival())
     }
 
     /// The position after the lost records that `at` is one of.
@@ -99,35 +92,34 @@ impl ShardLog {
 
     /// True once no record will follow.
     pub fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
+        self.marks.is_closed()
     }
 
     /// True once the shard is gone.
     pub fn is_gone(&self) -> bool {
-        self.gone.load(Ordering::Acquire)
+        self.marks.is_gone()
     }
 
     /// Makes records below `end` visible; their batches are in the tail cache already.
     pub(crate) fn advance(&self, end: Ordinal, last_arrival: Timestamp) {
-        self.last_arrival.store(last_arrival.0, Ordering::Release);
-        self.end.store(end.0, Ordering::Release);
+        self.marks.advance(end.0, last_arrival.0);
         self.changed.notify_waiters();
     }
 
     /// Retention: records below `first_kept` are gone.
     pub(crate) fn trim(&self, first_kept: Ordinal) {
-        self.first_kept.fetch_max(first_kept.0, Ordering::AcqRel);
+        self.marks.trim(first_kept.0);
     }
 
     /// No record will follow.
     pub(crate) fn close(&self) {
-        self.closed.store(true, Ordering::Release);
+        self.marks.close();
         self.changed.notify_waiters();
     }
 
     /// The shard is gone.
     pub(crate) fn remove(&self) {
-        self.gone.store(true, Ordering::Release);
+        self.marks.remove();
         self.changed.notify_waiters();
     }
 }
