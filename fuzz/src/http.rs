@@ -8,8 +8,10 @@ use std::sync::{Arc, LazyLock, Mutex};
 use bytes::Bytes;
 use kinelog::aws::Encoding;
 use kinelog::aws::exception::Exception;
+use kinelog::aws::input::Body;
 use kinelog::aws::json;
 use kinelog::aws::output::Output;
+use kinelog::aws::shape::{Member, Shape, Structure};
 use kinelog::aws::sigv4::Principal;
 use kinelog::aws::value::Value;
 use kinelog::faults::Faults;
@@ -52,13 +54,28 @@ impl Api for Fake {
         "Echo"
     }
 
+    fn shape(&self, (): ()) -> &'static Structure {
+        // A member nobody sends: all bodies are read as values.
+        static SHAPE: Structure = Structure {
+            name: "EchoRequest",
+            members: &[Member {
+                name: "never",
+                required: true,
+                sensitive: false,
+                shape: Shape::Boolean,
+            }],
+        };
+        &SHAPE
+    }
+
     async fn run(
         &self,
         (): (),
         _: &Principal,
         _: Encoding,
-        body: Value<'_>,
+        body: Body<'_>,
     ) -> Result<Output, Exception> {
+        let Body::Parsed(body) = body else { panic!("it was read by a shape it does not have") };
         self.ran.lock().expect("no holder panics").push(format!("{body:?}"));
         Ok(Bytes::from_static(b"{}").into())
     }
