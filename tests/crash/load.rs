@@ -270,12 +270,14 @@ async fn reshard(shared: &Shared, every_ms: u64, mut rng: Rng) {
             (shard.hash_key_range.starting_hash_key, shard.hash_key_range.ending_hash_key);
         let neighbour = open.get(at + 1);
         let is_split = open.len() < OPEN_SHARDS_MAX && rng.bool() || open.len() < 2;
+        let mut closing = vec![&shard.shard_id];
         let (operation, input) = match neighbour {
-            Some(neighbour) if !is_split => (
-                "MergeShards",
-                json!({ "StreamName": STREAM, "ShardToMerge": shard.shard_id,
-                        "AdjacentShardToMerge": neighbour.shard_id }),
-            ),
+            Some(neighbour) if !is_split => {
+                closing.push(&neighbour.shard_id);
+                let input = json!({ "StreamName": STREAM, "ShardToMerge": shard.shard_id,
+                                    "AdjacentShardToMerge": neighbour.shard_id });
+                ("MergeShards", input)
+            }
             _ => {
                 let middle = first + (last - first) / 2 + 1;
                 let input = json!({ "StreamName": STREAM, "ShardToSplit": shard.shard_id,
@@ -284,8 +286,16 @@ async fn reshard(shared: &Shared, every_ms: u64, mut rng: Rng) {
             }
         };
         let answer: Result<Value, _> = shared.client.call_once(operation, &input).await;
-        if let Err(failure @ CallFailure::Strange { .. }) = answer {
-            shared.is_strange(failure.to_string());
+        match answer {
+            Ok(_) => {
+                closing
+                    .iter()
+                    .filter_map(|id| shard_id(id))
+                    .for_each(|id| shared.recorder.closing(id));
+                shared.mark();
+            }
+            Err(failure @ CallFailure::Strange { .. }) => shared.is_strange(failure.to_string()),
+            Err(_) => {}
         }
     }
 }

@@ -13,7 +13,7 @@ use kinelog_tests::history::{
 };
 use serde_json::{Value, json};
 
-use crate::load::{STREAM, Shared, clock_ms, pause, shard_id};
+use crate::load::{STREAM, Shared, clock_ms, pause, shard_id, until_active};
 use crate::system::Failure;
 
 /// Of so many reads one is the last through its iterator, and another kind of iterator follows.
@@ -220,6 +220,8 @@ pub(crate) async fn read_once(shared: &Shared) -> Result<(), Failure> {
 /// Reads every shard to its end, after everything else has happened; also those that a change of
 /// shards still makes meanwhile.
 pub(crate) async fn read_all(shared: &Shared) -> Result<(), Failure> {
+    // A change of shards that was promised is carried out by then.
+    until_active(shared).await?;
     let mut done = BTreeSet::new();
     loop {
         let shards = list(shared).await?;

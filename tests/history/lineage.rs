@@ -24,6 +24,7 @@ impl<'a> Lineage<'a> {
             }
         }
         judge_states(&history.listings, found);
+        judge_closings(history, found);
         Self { shards }
     }
 
@@ -124,6 +125,17 @@ fn judge_cover(listing: &Listing, found: &mut Vec<Violation>) {
     }
     if let Some(key) = next {
         found.push(Violation::KeyUncovered { key, at });
+    }
+}
+
+/// What was promised to be closed is so in the last listing, which is made when all is settled.
+fn judge_closings(history: &History, found: &mut Vec<Violation>) {
+    let Some(last) = history.listings.iter().max_by_key(|listing| listing.asked) else { return };
+    let promised = history.closings.iter().filter(|(at, _)| *at < last.asked);
+    for (_, closing) in promised {
+        if last.shards.iter().any(|shard| shard.id == *closing && shard.is_open) {
+            found.push(Violation::ReshardLost { shard: *closing });
+        }
     }
 }
 

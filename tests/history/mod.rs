@@ -42,6 +42,8 @@ pub struct History {
     pub retentions: Vec<Retention>,
     /// When the store was started again.
     pub restarts: Vec<Moment>,
+    /// Shards the store has promised to close, by when it did.
+    pub closings: Vec<(Moment, ShardId)>,
     /// What the store said it cannot give any more.
     pub damage: Vec<Damage>,
 }
@@ -71,6 +73,7 @@ impl History {
             listings: self.listings.iter().filter(|it| it.answered <= end).cloned().collect(),
             retentions: self.retentions.iter().filter(|it| it.from <= end).copied().collect(),
             restarts: self.restarts.iter().filter(|it| **it <= end).copied().collect(),
+            closings: self.closings.iter().filter(|it| it.0 <= end).copied().collect(),
             damage: self.damage.clone(),
         }
     }

@@ -106,6 +106,13 @@ impl Recorder {
         state.history.listings.push(Listing { asked, answered, shards });
     }
 
+    /// A split or merge of this shard was answered with success.
+    pub fn closing(&self, shard: ShardId) {
+        let mut state = self.state();
+        let at = state.tick();
+        state.history.closings.push((at, shard));
+    }
+
     /// The retention is about to be this.
     pub fn retaining(&self, ms: u64) {
         let mut state = self.state();

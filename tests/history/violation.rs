@@ -118,6 +118,9 @@ pub enum Violation {
     /// What was said of a shard stays true.
     #[error("shard {shard} has changed its parents or hash keys")]
     ShardChanged { shard: ShardId },
+    /// A change of shards that was answered is carried out.
+    #[error("a split or merge of shard {shard} was acknowledged and is lost")]
+    ReshardLost { shard: ShardId },
     /// What was said of a shard stays true.
     #[error("shard {shard} was closed and is open again")]
     Reopened { shard: ShardId },
@@ -163,6 +166,7 @@ impl Violation {
             | Self::KeyCoveredTwice { .. }
             | Self::WrongShard { .. }
             | Self::UnlistedShard { .. }
+            | Self::ReshardLost { .. }
             | Self::ShardChanged { .. }
             | Self::Reopened { .. }
             | Self::ShardLost { .. } => Kind::Lineage,

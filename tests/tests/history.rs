@@ -444,6 +444,16 @@ fn hash_keys_without_a_shard_or_with_two_are_found() {
 }
 
 #[test]
+fn a_change_of_shards_that_was_acknowledged_and_lost_is_found() {
+    let second = story().listings[1].asked;
+    let found = forged(|it| it.closings.extend([(second - 1, 0), (second - 1, 1)]));
+    assert_eq!(found, [Violation::ReshardLost { shard: 1 }]);
+    assert_eq!(found[0].kind(), Kind::Lineage);
+    // What was answered after the last listing may still be on its way.
+    is_fine(|it| it.closings.push((second + 1, 1)));
+}
+
+#[test]
 fn a_record_in_a_shard_where_its_key_does_not_belong_is_found() {
     let found = forged(|it| it.attempts[H].hash = Some(MIDDLE));
     assert_eq!(found, [Violation::WrongShard { shard: 2, number: n(11) }]);
