@@ -1,7 +1,8 @@
 //! Exhaustive damage: everything that can be wrong with a small store, one thing at a time. Each
 //! case says what was done to which file; a test prints how many cases ended how.
 //!
-//! `KINELOG_EXHAUSTIVE=1` tries all of everything instead of what fits into a minute or so.
+//! `KINELOG_EXHAUSTIVE=4` tries all of everything, with sequences of up to four operations, instead
+//! of what fits into a minute or so.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::print_stdout, reason = "the counts are what is shown")]

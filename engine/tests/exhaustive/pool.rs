@@ -18,9 +18,16 @@ pub(crate) enum Outcome {
     Reported,
 }
 
+const ASKED: &str = "KINELOG_EXHAUSTIVE";
+
 /// True when all cases are asked for.
 pub(crate) fn wants_all() -> bool {
-    std::env::var_os("KINELOG_EXHAUSTIVE").is_some()
+    std::env::var_os(ASKED).is_some()
+}
+
+/// The longest sequences asked for, when all cases are: the value of the variable.
+pub(crate) fn longest_asked() -> Option<u32> {
+    std::env::var(ASKED).ok()?.parse().ok()
 }
 
 pub(crate) fn runtime() -> Runtime {

@@ -56,7 +56,7 @@ impl Sound {
         if is_silent && !(repair.lost.is_empty() && repair.saved.is_empty()) {
             return Err(format!("verify is silent on {:?}, {:?}", repair.lost, repair.saved));
         }
-        Ok(match (lost, repair.lost.is_empty(), is_silent) {
+        Ok(match (lost, repair.is_lossless(), is_silent) {
             (true, true, _) => Outcome::TakenForTorn,
             (_, false, _) => Outcome::Reported,
             (false, true, true) => Outcome::Harmless,
@@ -94,7 +94,9 @@ impl Sound {
             if self.unproven.contains(*at) {
                 continue;
             }
-            if proven.contains(&(uid, at.2)) {
+            // Without its entry in the catalogue a shard is none, as the notes say.
+            let is_known = found.uids.contains_key(&(at.0.clone(), at.1));
+            if proven.contains(&(uid, at.2)) && (is_known || repair.notes.is_empty()) {
                 return Err(format!("{at:?} is lost though a copy of it is whole"));
             }
             if !told(at) && repair.notes.is_empty() {
@@ -133,6 +135,36 @@ fn verify_and_repair() {
     });
 }
 
+/// The same sector of both copies of the metadata.
+#[test]
+fn metadata_that_is_damaged_twice_is_repaired_as_far_as_it_goes() {
+    let sound = pool::runtime().block_on(Sound::build(13));
+    let pairs = [["catalog.0", "catalog.1"], ["log/0/manifest.0", "log/0/manifest.1"]];
+    let pairs = pairs.map(|pair| pair.map(|name| Path::new(DATA).join(name)));
+    let mut cases = Vec::new();
+    for pair in &pairs {
+        let sectors = |path| sound.files[path].len().div_ceil(bits::SECTOR);
+        let most = sectors(&pair[0]).min(sectors(&pair[1]));
+        cases.extend((0..most).map(|sector| (pair, sector)));
+    }
+    let ends = run("metadata damaged twice, then repaired", &cases, |runtime, (pair, sector)| {
+        let mut damaged = sound.files.clone();
+        for path in *pair {
+            damaged = Damage::Zero(path.clone(), *sector).apply(&damaged).unwrap_or(damaged);
+        }
+        runtime.block_on(sound.judge_repair(&damaged))
+    });
+    assert!(ends[&Outcome::Repaired] > 0);
+    let runtime = pool::runtime();
+    let gone = |paths: &[std::path::PathBuf]| {
+        let mut damaged = sound.files.clone();
+        damaged.retain(|path, _| !paths.contains(path));
+        runtime.block_on(sound.judge_repair(&damaged))
+    };
+    assert_eq!(gone(&pairs[1]), Ok(Outcome::Repaired), "segments and log tell what manifests do");
+    assert!(gone(&pairs[0]).is_err(), "nothing names a stream");
+}
+
 #[test]
 fn a_repaired_store_goes_on() {
     pool::runtime().block_on(async {
@@ -161,5 +193,13 @@ fn a_repaired_store_goes_on() {
         assert!(found.reported.is_empty());
         assert!(found.records.keys().any(|at| at.2 == end));
         assert_eq!(verify(&device, Path::new(SAVED)).await.unwrap().findings, []);
+        // What one repair has told of, the next one keeps and does not tell again.
+        let next = repair::plan(&device, Path::new(SAVED)).await.unwrap();
+        assert!(!repair.is_lossless() && next.is_lossless());
+        let again = Path::new("/again");
+        next.write(&device, Path::new(SAVED), again).await.unwrap();
+        assert_eq!(verify(&device, again).await.unwrap().findings, []);
+        let kept = contents(&device, "/again").await.unwrap();
+        assert_eq!((kept.records, kept.ends), (found.records, found.ends));
     });
 }

@@ -74,7 +74,8 @@ async fn subsets_at(ops: &[Op], nth: u64, most: u32) -> Vec<Survive> {
 
 #[test]
 fn small_sequences() {
-    let (longest, subsets_max) = if wants_all() { (4, SUBSETS_MAX) } else { (3, 3) };
+    let longest = pool::longest_asked().unwrap_or(3);
+    let subsets_max = if wants_all() { SUBSETS_MAX } else { 3 };
     let runtime = pool::runtime();
     let mut cases: Vec<(Vec<Op>, u64)> = Vec::new();
     for ops in (1..=longest).flat_map(sequences) {

@@ -40,7 +40,9 @@ pub(super) async fn read(
         Err(error) if error.kind == std::io::ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(error.into()),
     };
-    let replay = newest.map_or(BEGINNING, |manifest| manifest.replay);
+    let oldest = oldest(&*files, store, &entries).await?;
+    // What stood before the oldest group was covered by some checkpoint.
+    let replay = newest.map_or(oldest.unwrap_or(BEGINNING), |manifest| manifest.replay);
     let is_missing =
         replay.sequence > 0 && entries.last().is_none_or(|last| last.sequence < replay.sequence);
     if is_missing {
@@ -59,7 +61,7 @@ pub(super) async fn read(
         end.add(&file);
     }
     end.position = end.position.max(scan.cursor().position);
-    let Some(start) = oldest(&*files, store, &entries).await? else { return Ok(end) };
+    let Some(start) = oldest else { return Ok(end) };
     let mut scan = LogScan::new(&*files, store, start, entries);
     while let Some(file) = scan.next().await? {
         take_batches(&file, copies);
