@@ -3,6 +3,9 @@
 
 pub mod history;
 
+pub mod process;
+pub mod raw;
+
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

@@ -276,6 +276,9 @@ struct Serve {
     /// Connections of clients that may be open at once; further ones are closed
     #[arg(long, value_name = "NUMBER", env = "KINELOG_CONNECTIONS_MAX", default_value_t = limits::CONNECTIONS_MAX)]
     connections_max: usize,
+    /// Connections that one address may have open at once; further ones are closed
+    #[arg(long, value_name = "NUMBER", env = "KINELOG_CONNECTIONS_PER_ADDRESS_MAX", default_value_t = limits::CONNECTIONS_PER_ADDRESS_MAX)]
+    connections_per_address_max: usize,
     /// Memory that bodies of requests and unread answers may hold at once, in bytes
     #[arg(long, value_name = "BYTES", env = "KINELOG_BODY_MEMORY_BYTES", default_value_t = limits::BODY_MEMORY_BYTES_MAX)]
     body_memory_bytes: usize,
@@ -343,6 +346,7 @@ impl Serve {
             stop_grace: limits::STOP_GRACE,
             bounds: Bounds {
                 connections_max: self.connections_max,
+                connections_per_address_max: self.connections_per_address_max,
                 body_memory_bytes_max: self.body_memory_bytes,
                 ..Bounds::default()
             },

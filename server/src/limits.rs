@@ -412,6 +412,11 @@ pub const UNREAD_TIME_MAX: Duration = Duration::from_secs(30);
 /// Reason: the JS SDK opens one for each request in flight; 20,000 take about 400 MB at worst.
 pub const CONNECTIONS_MAX: usize = 20_000;
 
+/// Connections of one address, unless told otherwise on the command line.
+///
+/// Reason: a quarter is left to others; many clients may share one address.
+pub const CONNECTIONS_PER_ADDRESS_MAX: usize = CONNECTIONS_MAX / 4 * 3;
+
 /// Connections the kernel may hold for us before they are accepted.
 ///
 /// Reason: the kernel's own bound, `net.core.somaxconn`.
@@ -446,6 +451,17 @@ pub const HTTP2_PENDING_RESETS_MAX: usize = 20;
 ///
 /// Source: the default of hyper.
 pub const HTTP2_ERROR_RESETS_MAX: usize = 1_024;
+
+/// HTTP/2 frames that carry nothing of a request which a connection may send at once; see
+/// `http/frame_screen.rs`.
+///
+/// Reason: a client may cancel all its streams at once, twice over.
+pub const HTTP2_CONTROL_FRAMES_MAX: u32 = 2 * HTTP2_STREAMS_MAX;
+
+/// The same, a second for ever.
+///
+/// Reason: real clients send a few a minute; so many cost the server less than one request.
+pub const HTTP2_CONTROL_FRAMES_PER_SECOND: u32 = 100;
 
 /// Time between our own HTTP/2 pings, and time for their answer.
 ///

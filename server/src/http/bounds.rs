@@ -29,8 +29,14 @@ pub struct Bounds {
     pub unread_time_max: Duration,
     /// Time of a message of an event stream of which the client takes nothing.
     pub stalled_time_max: Duration,
+    /// HTTP/2 frames that carry nothing of a request: of one connection at once.
+    pub control_frames_max: u32,
+    /// The same, a second for ever.
+    pub control_frames_per_second: u32,
     /// Connections in all.
     pub connections_max: usize,
+    /// Connections of one address.
+    pub connections_per_address_max: usize,
 }
 
 impl Default for Bounds {
@@ -47,7 +53,10 @@ impl Default for Bounds {
             idle_time_max: limits::IDLE_TIME_MAX,
             unread_time_max: limits::UNREAD_TIME_MAX,
             stalled_time_max: limits::STALLED_TIME_MAX,
+            control_frames_max: limits::HTTP2_CONTROL_FRAMES_MAX,
+            control_frames_per_second: limits::HTTP2_CONTROL_FRAMES_PER_SECOND,
             connections_max: limits::CONNECTIONS_MAX,
+            connections_per_address_max: limits::CONNECTIONS_PER_ADDRESS_MAX,
         }
     }
 }

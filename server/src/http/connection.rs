@@ -75,7 +75,8 @@ pub(super) async fn serve<A: Api, T: AsyncRead + AsyncWrite + Unpin + 'static>(
     mut stop: watch::Receiver<bool>,
 ) {
     let activity = Activity::new();
-    let transport = TokioIo::new(Transport::new(stream, Rc::clone(&activity)));
+    let transport =
+        TokioIo::new(Transport::new(stream, Rc::clone(&activity), Rc::clone(&front.bounds)));
     let service =
         service_fn(|request| answer(request, requests, Rc::clone(&front), Rc::clone(&activity)));
     let mut connection = pin!(builder.serve_connection(transport, service));
@@ -122,7 +123,7 @@ async fn answer<A: Api>(
     front: Rc<Front<A>>,
     activity: Rc<Activity>,
 ) -> Result<Response<ResponseBody>, BrokenOff> {
-    let (in_flight, refused) = activity.begin_request();
+    let (mut in_flight, refused) = activity.begin_request();
     let one = request.version() < Version::HTTP_2;
     let chunked = one && request.headers().contains_key(header::TRANSFER_ENCODING);
     let head_only = !one && request.method() == Method::HEAD;
@@ -131,7 +132,7 @@ async fn answer<A: Api>(
     } else if requests == Requests::SentToTls {
         answer::tls_only()
     } else {
-        pipeline::answer(&front, request).await
+        pipeline::answer(&front, request, &mut in_flight).await
     };
     if response.body().is_cut() {
         return Err(BrokenOff);

@@ -14,7 +14,9 @@ mod body;
 mod bounds;
 mod connection;
 mod cors;
+mod crowd;
 mod event_body;
+mod frame_screen;
 mod head_screen;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod in_memory;

@@ -2,6 +2,7 @@
 //! order. A step either lets the request pass or answers it.
 
 use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -17,9 +18,11 @@ use super::api::Api;
 use super::body::ResponseBody;
 use super::bounds::Bounds;
 use super::cors;
+use super::crowd::Crowd;
 use super::event_body::EventBody;
 use super::media::Media;
 use super::request_body::{self, Budget, Refusal};
+use super::transport::InFlight;
 use super::worker::Settings;
 use crate::aws::Encoding;
 use crate::aws::exception::{Exception, Kind};
@@ -30,12 +33,32 @@ use crate::aws::sigv4::{self, Principal};
 use crate::metrics::Metrics;
 use crate::tls::Tls;
 
+/// What all workers share.
+pub(super) struct Shared<A> {
+    pub(super) api: Arc<A>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) budget: Arc<Budget>,
+    pub(super) crowd: Arc<Crowd>,
+}
+
+impl<A> Clone for Shared<A> {
+    fn clone(&self) -> Self {
+        Self {
+            api: Arc::clone(&self.api),
+            metrics: Arc::clone(&self.metrics),
+            budget: Arc::clone(&self.budget),
+            crowd: Arc::clone(&self.crowd),
+        }
+    }
+}
+
 /// What all requests of a worker share.
 pub(super) struct Front<A> {
     pub(super) api: Arc<A>,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) bounds: Bounds,
+    pub(super) bounds: Rc<Bounds>,
     pub(super) tls: Option<Tls>,
+    pub(super) crowd: Arc<Crowd>,
     budget: Arc<Budget>,
     clock_skew_seconds: u64,
     /// Turns true when the server stops.
@@ -43,17 +66,12 @@ pub(super) struct Front<A> {
 }
 
 impl<A: Api> Front<A> {
-    pub(super) fn new(
-        api: Arc<A>,
-        metrics: Arc<Metrics>,
-        budget: Arc<Budget>,
-        settings: &Settings,
-        stop: watch::Receiver<bool>,
-    ) -> Self {
-        let bounds = settings.bounds.clone();
+    pub(super) fn new(shared: Shared<A>, settings: &Settings, stop: watch::Receiver<bool>) -> Self {
+        let bounds = Rc::new(settings.bounds.clone());
         let clock_skew_seconds = settings.clock_skew_seconds;
         let tls = settings.tls.clone();
-        Self { api, metrics, bounds, tls, budget, clock_skew_seconds, stop }
+        let Shared { api, metrics, budget, crowd } = shared;
+        Self { api, metrics, bounds, tls, crowd, budget, clock_skew_seconds, stop }
     }
 }
 
@@ -64,16 +82,19 @@ impl<A> Front<A> {
     }
 }
 
-/// Answers one request.
+/// Answers one request, and says when it has been read to its end.
 pub(super) async fn answer<A: Api>(
     front: &Front<A>,
     request: Request<Incoming>,
+    in_flight: &mut InFlight,
 ) -> Response<ResponseBody> {
     let started = Instant::now();
     let (head, body) = request.into_parts();
     let media = Media::of(&head.headers);
     let operation = target(&head).and_then(|target| front.api.find(target));
-    let mut response = match collect(front, &head, media, body).await {
+    let collected = collect(front, &head, media, body).await;
+    in_flight.received();
+    let mut response = match collected {
         Ok(body) => respond(&head, dispatch(front, &head, media, operation, body.bytes()).await),
         Err(refusal) => refuse_body(&head, media, refusal),
     };

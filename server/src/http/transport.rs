@@ -4,17 +4,19 @@ use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::bounds::Bounds;
+use super::frame_screen::FrameScreen;
 use super::head_screen::HeadScreen;
 
 /// What a connection is doing; written by its transport and its requests, read by its watch.
 pub(super) struct Activity {
     screen: RefCell<HeadScreen>,
+    frames: RefCell<FrameScreen>,
     /// When the head that is being received began; a new connection counts as one.
     head_since: Cell<Option<Instant>>,
     /// When the last request ended, or the connection began.
@@ -25,6 +27,12 @@ pub(super) struct Activity {
     blocked: Cell<bool>,
     requests: Cell<u64>,
     in_flight: Cell<usize>,
+    /// Those of them that have come to their end and get a whole answer.
+    answering: Cell<usize>,
+    /// To be woken when one of these has got it, since the client will send no more.
+    ending: Cell<Option<Waker>>,
+    /// True between two looks at the end of what the client sends.
+    has_looked_again: Cell<bool>,
     unread_answers: Cell<usize>,
     /// Those of them that are event streams, which a client may let wait for longer.
     event_streams: Cell<usize>,
@@ -46,12 +54,16 @@ impl Activity {
         let now = Instant::now();
         Rc::new(Self {
             screen: RefCell::default(),
+            frames: RefCell::new(FrameScreen::new(now)),
             head_since: Cell::new(Some(now)),
             idle_since: Cell::new(now),
             taken_at: Cell::new(now),
             blocked: Cell::new(false),
             requests: Cell::new(0),
             in_flight: Cell::new(0),
+            answering: Cell::new(0),
+            ending: Cell::new(None),
+            has_looked_again: Cell::new(false),
             unread_answers: Cell::new(0),
             event_streams: Cell::new(0),
         })
@@ -62,7 +74,8 @@ impl Activity {
         let number = self.requests.replace(self.requests.get() + 1);
         self.in_flight.set(self.in_flight.get() + 1);
         let refused = self.screen.borrow().refused() == Some(number);
-        (InFlight { activity: Rc::clone(self), answered: false, is_events: false }, refused)
+        let state = State::default();
+        (InFlight { activity: Rc::clone(self), state }, refused)
     }
 
     /// True when neither a request nor an answer is on its way.
@@ -97,11 +110,34 @@ impl Activity {
         Ok(next)
     }
 
-    fn note_read(&self, bytes: &[u8]) {
+    /// Looks at what came in.
+    ///
+    /// # Errors
+    ///
+    /// It is a flood of frames.
+    fn note_read(&self, bytes: &[u8], bounds: &Bounds) -> io::Result<()> {
         let mut screen = self.screen.borrow_mut();
         screen.see(bytes);
         let since = self.head_since.get().filter(|_| !bytes.is_empty());
         self.head_since.set(screen.in_head().then(|| since.unwrap_or_else(Instant::now)));
+        let is_flood = self.frames.borrow_mut().see(bytes, bounds);
+        if is_flood { Err(io::Error::other("a flood of control frames")) } else { Ok(()) }
+    }
+
+    /// True while the client's end of sending must be kept from hyper, which would drop the requests:
+    /// to it, who sends no more has gone. `context` is woken when that may have changed.
+    fn must_wait_to_end(&self, context: &Context<'_>) -> bool {
+        if self.answering.get() > 0 {
+            self.ending.set(Some(context.waker().clone()));
+            self.has_looked_again.set(false);
+            return true;
+        }
+        // The last request may be on its way from hyper to the one who counts it.
+        let must_look_again = !self.has_looked_again.replace(true);
+        if must_look_again {
+            context.waker().wake_by_ref();
+        }
+        must_look_again
     }
 
     fn note_write<T>(&self, written: Poll<T>) -> Poll<T> {
@@ -116,11 +152,35 @@ impl Activity {
 /// One request from its head to the last byte of its answer.
 pub(super) struct InFlight {
     activity: Rc<Activity>,
+    state: State,
+}
+
+/// In which counts a request is.
+#[derive(Default)]
+struct State {
+    answering: bool,
     answered: bool,
     is_events: bool,
 }
 
 impl InFlight {
+    /// The request is there to its end, and will be answered also if it is the client's last.
+    pub(super) fn received(&mut self) {
+        if !std::mem::replace(&mut self.state.answering, true) {
+            self.activity.answering.set(self.activity.answering.get() + 1);
+        }
+    }
+
+    /// A client that ends an event stream's connection has had enough of the stream.
+    fn end_answering(&mut self) {
+        if std::mem::take(&mut self.state.answering) {
+            self.activity.answering.set(self.activity.answering.get() - 1);
+            if let Some(waker) = self.activity.ending.take() {
+                waker.wake();
+            }
+        }
+    }
+
     /// From here on it is the client's turn to read, an event stream or a whole answer.
     pub(super) fn answered(mut self, is_events: bool) -> Self {
         if self.activity.unread_answers.get() == 0 {
@@ -129,19 +189,25 @@ impl InFlight {
         self.activity.unread_answers.set(self.activity.unread_answers.get() + 1);
         let event_streams = &self.activity.event_streams;
         event_streams.set(event_streams.get() + usize::from(is_events));
-        (self.answered, self.is_events) = (true, is_events);
+        (self.state.answered, self.state.is_events) = (true, is_events);
+        if is_events {
+            self.end_answering();
+        }
         self
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
+        self.end_answering();
         let activity = &self.activity;
         activity.in_flight.set(activity.in_flight.get() - 1);
-        if self.answered {
+        if self.state.answered {
             activity.unread_answers.set(activity.unread_answers.get() - 1);
         }
-        activity.event_streams.set(activity.event_streams.get() - usize::from(self.is_events));
+        activity
+            .event_streams
+            .set(activity.event_streams.get() - usize::from(self.state.is_events));
         activity.restart_idle_time();
     }
 }
@@ -150,11 +216,12 @@ impl Drop for InFlight {
 pub(super) struct Transport<T> {
     stream: T,
     activity: Rc<Activity>,
+    bounds: Rc<Bounds>,
 }
 
 impl<T> Transport<T> {
-    pub(super) const fn new(stream: T, activity: Rc<Activity>) -> Self {
-        Self { stream, activity }
+    pub(super) const fn new(stream: T, activity: Rc<Activity>, bounds: Rc<Bounds>) -> Self {
+        Self { stream, activity, bounds }
     }
 }
 
@@ -166,8 +233,11 @@ impl<T: AsyncRead + Unpin> AsyncRead for Transport<T> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-        self.activity.note_read(&buffer.filled()[before..]);
-        Poll::Ready(Ok(()))
+        let is_end = buffer.filled().len() == before && buffer.remaining() > 0;
+        if is_end && self.activity.must_wait_to_end(context) {
+            return Poll::Pending;
+        }
+        Poll::Ready(self.activity.note_read(&buffer.filled()[before..], &self.bounds))
     }
 }
 

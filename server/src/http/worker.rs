@@ -15,7 +15,8 @@ use tokio::task::{JoinSet, LocalSet};
 
 use super::api::Api;
 use super::bounds::Bounds;
-use super::pipeline::Front;
+use super::crowd::Crowd;
+use super::pipeline::{Front, Shared};
 use super::request_body::Budget;
 use super::{connection, listener, opening};
 use crate::limits;
@@ -107,15 +108,19 @@ fn start_workers<A: Api>(
     let addresses =
         sets[0].iter().map(std::net::TcpListener::local_addr).collect::<Result<_, _>>()?;
     let (stop, stopped) = watch::channel(false);
-    let budget = Budget::new(settings.bounds.body_memory_bytes_max, &metrics.body_memory_bytes);
+    let shared = Shared {
+        api: Arc::clone(api),
+        metrics: Arc::clone(metrics),
+        budget: Budget::new(settings.bounds.body_memory_bytes_max, &metrics.body_memory_bytes),
+        crowd: Crowd::new(&settings.bounds, metrics),
+    };
     let mut running = Running { addresses, stop, workers: Vec::with_capacity(sets.len()) };
     for (number, listeners) in sets.into_iter().enumerate() {
-        let (settings, stop) = (settings.clone(), stopped.clone());
-        let (api, metrics, budget) = (Arc::clone(api), Arc::clone(metrics), Arc::clone(&budget));
+        let (settings, stop, shared) = (settings.clone(), stopped.clone(), shared.clone());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let worker =
             std::thread::Builder::new().name(format!("http-{number}")).spawn(move || {
-                let front = Rc::new(Front::new(api, metrics, budget, &settings, stop.clone()));
+                let front = Rc::new(Front::new(shared, &settings, stop.clone()));
                 LocalSet::new()
                     .block_on(&runtime, work(listeners, front, stop, settings.stop_grace));
             })?;
@@ -143,8 +148,8 @@ async fn work<A: Api>(
     loop {
         tokio::select! {
             accepted = accept(&mut listeners) => match accepted {
-                Ok(stream) => {
-                    let Some(open) = Open::count(&front) else { continue };
+                Ok((stream, peer)) => {
+                    let Some(open) = front.crowd.enter(peer.ip()) else { continue };
                     let (front, builder) = (Rc::clone(&front), Rc::clone(&builder));
                     let stop = stopped.clone();
                     connections.spawn_local(async move {
@@ -164,7 +169,7 @@ async fn work<A: Api>(
 }
 
 /// The next connection of any listener; the one it came by is asked last the next time.
-async fn accept(listeners: &mut [TcpListener]) -> io::Result<TcpStream> {
+async fn accept(listeners: &mut [TcpListener]) -> io::Result<(TcpStream, SocketAddr)> {
     let (place, accepted) = poll_fn(|context| {
         let mut polls = listeners.iter().map(|listener| listener.poll_accept(context)).enumerate();
         polls
@@ -176,7 +181,7 @@ async fn accept(listeners: &mut [TcpListener]) -> io::Result<TcpStream> {
     })
     .await;
     listeners[place..].rotate_left(1);
-    accepted.map(|(stream, _)| stream)
+    accepted
 }
 
 /// Lets connections end by themselves for as long as `grace`, then ends them.
@@ -202,29 +207,5 @@ async fn pause_after(error: &io::Error) {
 fn report(ended: &Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended {
         tracing::error!(%error, "a connection ended by a panic");
-    }
-}
-
-/// One open connection in the count of all.
-struct Open(Arc<Metrics>);
-
-impl Open {
-    /// Counts a connection in, unless there are too many.
-    fn count<A: Api>(front: &Front<A>) -> Option<Self> {
-        let metrics = &front.metrics;
-        let open = Self(Arc::clone(metrics));
-        metrics.connections.inc();
-        let max = i64::try_from(front.bounds.connections_max).unwrap_or(i64::MAX);
-        if metrics.connections.get() > max {
-            metrics.refused_connections.inc();
-            return None;
-        }
-        Some(open)
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.connections.dec();
     }
 }

@@ -156,3 +156,33 @@ fn expect_continue_is_answered_before_the_body() {
     client.write("{}");
     client.reply().assert(200, Some(JSON), "{}");
 }
+
+#[test]
+fn requests_are_answered_also_when_the_client_sends_no_more() {
+    let server = Server::start();
+    let slow = |operation| post("Content-Length: 2\r\n", "{}").replace("Echo", operation);
+    for requests in [vec!["Slow"], vec!["Slow"; 3], vec!["Echo", "Slow", "Echo"]] {
+        let mut client = server.connect();
+        client.write(requests.iter().map(|operation| slow(operation)).collect::<String>());
+        client.finish_writing();
+        for operation in &requests {
+            let reply = client.try_reply().unwrap_or_else(|| panic!("{operation} of {requests:?}"));
+            reply.assert(200, Some(JSON), "{}");
+        }
+        assert!(client.is_closed());
+    }
+}
+
+#[test]
+fn half_a_request_ends_with_its_connection() {
+    let server = Server::start();
+    for headers in ["Content-Length: 3\r\n", "Transfer-Encoding: chunked\r\n"] {
+        let mut client = server.connect();
+        client.write(post(headers, "2"));
+        client.finish_writing();
+        if let Some(reply) = client.try_reply() {
+            assert_eq!(reply.status(), 400);
+        }
+        assert!(client.is_closed(), "long before the time of a slow body");
+    }
+}

@@ -40,10 +40,11 @@ const SIGNED: &str = "X-Amz-Date: 20231114T221320Z\r\n\
     Authorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20231114/us-east-1/kinesis/aws4_request, \
     SignedHeaders=host;x-amz-date, Signature=0123456789abcdef\r\n";
 
-/// Those of [`Fake`]: `Echo` answers an empty map, the last six event streams.
+/// Those of [`Fake`]: `Echo` and `Slow` answer an empty map, those from `Events` to `Broken` event
+/// streams.
 const OPERATIONS: &[&str] = &[
     "Echo", "Fail", "Panic", "Nothing", "Large", "Cut", "Events", "Waiting", "Watched", "Endless",
-    "Unread", "Broken",
+    "Unread", "Broken", "Slow",
 ];
 
 /// An API without a store.
@@ -83,6 +84,13 @@ impl Api for Fake {
             "Large" => vec![b' '; 64 << 20].into(),
             "Events" | "Waiting" | "Watched" | "Endless" | "Unread" | "Broken" => {
                 return Ok(streaming::events(operation, encoding).into());
+            }
+            "Slow" => {
+                // The connection looks for more of the client meanwhile, again and again.
+                for _ in 0..1_000 {
+                    tokio::task::yield_now().await;
+                }
+                Bytes::from_static(b"{}")
             }
             _ if encoding == Encoding::Json => Bytes::from_static(b"{}"),
             _ => Bytes::from_static(b"\xbf\xff"),
