@@ -2,7 +2,6 @@
 //! and the checker of histories.
 
 pub mod history;
-
 pub mod process;
 pub mod raw;
 
@@ -18,7 +17,8 @@ use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 
 /// A server process on one data directory. Killed when dropped.
 pub struct Server {
-    binary: PathBuf,
+    /// The program and its first arguments.
+    command: Vec<String>,
     directory: PathBuf,
     flags: Vec<String>,
     process: Child,
@@ -32,9 +32,25 @@ impl Server {
     ///
     /// When it does not come up.
     pub fn start(binary: &str, directory: &Path, flags: &[&str]) -> Self {
+        Self::start_command(vec![binary.to_owned()], directory, flags)
+    }
+
+    /// Starts it with the limits that a shell sets before it becomes the server, such as
+    /// `ulimit -n 256`.
+    ///
+    /// # Panics
+    ///
+    /// When it does not come up.
+    pub fn start_within(limits: &str, binary: &str, directory: &Path, flags: &[&str]) -> Self {
+        let script = format!("{limits}; exec \"$0\" \"$@\"");
+        let command = ["sh", "-c", &script, binary].map(str::to_owned);
+        Self::start_command(command.into(), directory, flags)
+    }
+
+    fn start_command(command: Vec<String>, directory: &Path, flags: &[&str]) -> Self {
         let flags: Vec<_> = flags.iter().map(|flag| (*flag).to_owned()).collect();
-        let (process, port) = spawn(Path::new(binary), directory, 0, &flags);
-        Self { binary: binary.into(), directory: directory.to_path_buf(), flags, process, port }
+        let (process, port) = spawn(&command, directory, 0, &flags);
+        Self { command, directory: directory.to_path_buf(), flags, process, port }
     }
 
     /// Ends it as a power button would.
@@ -47,13 +63,27 @@ impl Server {
         self.process.wait().expect("our own child may be waited for");
     }
 
+    /// Ends it in order, by SIGTERM.
+    ///
+    /// # Panics
+    ///
+    /// When it does not end with success.
+    pub fn terminate(&mut self) {
+        let id = i32::try_from(self.process.id()).ok().and_then(rustix::process::Pid::from_raw);
+        let id = id.expect("a child has an id");
+        rustix::process::kill_process(id, rustix::process::Signal::TERM)
+            .expect("our own child may be told");
+        let end = self.process.wait().expect("our own child may be waited for");
+        assert!(end.success(), "a server that is told to stop ends with success: {end}");
+    }
+
     /// Starts it again on the same directory and port.
     ///
     /// # Panics
     ///
     /// When it does not come up.
     pub fn start_again(&mut self) {
-        (self.process, _) = spawn(&self.binary, &self.directory, self.port, &self.flags);
+        (self.process, _) = spawn(&self.command, &self.directory, self.port, &self.flags);
     }
 
     /// Process id.
@@ -118,8 +148,9 @@ impl Drop for Server {
 }
 
 /// Starts the process and reads its log until it names the address it listens on.
-fn spawn(binary: &Path, directory: &Path, port: u16, flags: &[String]) -> (Child, u16) {
-    let mut process = Command::new(binary)
+fn spawn(command: &[String], directory: &Path, port: u16, flags: &[String]) -> (Child, u16) {
+    let mut process = Command::new(&command[0])
+        .args(&command[1..])
         .arg("serve")
         .args(["--listen", &format!("127.0.0.1:{port}"), "--admin-listen", "off"])
         .arg("--data-dir")

@@ -91,17 +91,26 @@ impl Connection {
         Some(byte[0])
     }
 
+    /// Status line and header lines of the next answer; `None` when the server closes first.
+    ///
+    /// # Panics
+    ///
+    /// When they are not ASCII.
+    pub fn head(&mut self) -> Option<String> {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(self.byte()?);
+        }
+        Some(String::from_utf8(head).expect("heads of answers are ASCII"))
+    }
+
     /// The next answer; `None` when the server closes first.
     ///
     /// # Panics
     ///
     /// When what comes is no answer.
     pub fn answer(&mut self) -> Option<Answer> {
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(self.byte()?);
-        }
-        let head = String::from_utf8(head).expect("heads of answers are ASCII");
+        let head = self.head()?;
         let status = head.split(' ').nth(1).and_then(|word| word.parse().ok());
         let mut answer = Answer { status: status.expect("a status line"), head, body: Vec::new() };
         if let Some(length) = answer.header("content-length") {

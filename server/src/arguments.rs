@@ -8,17 +8,20 @@ mod tls;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use kinelog_engine::config::{Config, Durability};
+use kinelog_engine::device::clock::{Clock, FastClock, SystemClock};
+use kinelog_engine::types::Timestamp;
 
 use crate::commands;
 use crate::commands::put::{self, Put};
 use crate::commands::streams::{self, Streams};
 use crate::commands::tail::{self, Tail};
-use crate::commands::{Io, LogFormat};
+use crate::commands::{Io, LogFormat, Memory, System};
 use crate::config_file;
 use crate::faults::RuleSet;
 use crate::http;
@@ -106,7 +109,7 @@ fn run(serve: &Serve, notes: &[String]) -> Result<ExitCode, String> {
     for note in notes {
         tracing::info!("{note}");
     }
-    commands::serve(&serve.engine(), serve.io, serve.tls.choice(), settings)
+    commands::serve(serve.engine(), serve.tls.choice(), settings, serve.system())
 }
 
 /// Prints what was asked for, or the first paragraph of what is wrong as one sentence.
@@ -279,15 +282,24 @@ struct Serve {
     /// Connections that one address may have open at once; further ones are closed
     #[arg(long, value_name = "NUMBER", env = "KINELOG_CONNECTIONS_PER_ADDRESS_MAX", default_value_t = limits::CONNECTIONS_PER_ADDRESS_MAX)]
     connections_per_address_max: usize,
-    /// Memory that bodies of requests and unread answers may hold at once, in bytes
-    #[arg(long, value_name = "BYTES", env = "KINELOG_BODY_MEMORY_BYTES", default_value_t = limits::BODY_MEMORY_BYTES_MAX)]
-    body_memory_bytes: usize,
-    /// Memory for the newest records of all shards, which are read without the disk, in bytes
-    #[arg(long, value_name = "BYTES", env = "KINELOG_CACHE_BYTES", default_value_t = 256 << 20)]
-    cache_bytes: usize,
+    /// Time after which a connection without a request is closed, in seconds
+    #[arg(long, value_name = "SECONDS", env = "KINELOG_IDLE_SECONDS", default_value_t = limits::IDLE_TIME_MAX.as_secs(), value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    idle_seconds: u64,
+    /// Memory that bodies of requests and unread answers may hold at once, in bytes; without this
+    /// option 512 MiB, or a quarter of what the process may use if that is less
+    #[arg(long, value_name = "BYTES", env = "KINELOG_BODY_MEMORY_BYTES")]
+    body_memory_bytes: Option<usize>,
+    /// Memory for the newest records of all shards, which are read without the disk, in bytes;
+    /// without this option 256 MiB, or an eighth of what the process may use if that is less
+    #[arg(long, value_name = "BYTES", env = "KINELOG_CACHE_BYTES")]
+    cache_bytes: Option<usize>,
     /// Free disk space below which writes are refused, in bytes
     #[arg(long, value_name = "BYTES", env = "KINELOG_RESERVE_BYTES", default_value_t = 256 << 20)]
     reserve_bytes: u64,
+    /// Lets the clock run fast, to test retention and what else takes days: so many seconds for each
+    /// one, from the start or from a moment on, in seconds since 1970; never for data that is to last
+    #[arg(long, hide = true, value_name = "RATE[@SECONDS]", env = "KINELOG_CLOCK_RATE", value_parser = fast_clock)]
+    clock_rate: Option<FastClock>,
     /// How far the date of a request may be off, either way, in seconds
     #[arg(long, value_name = "SECONDS", env = "KINELOG_CLOCK_SKEW_SECONDS", default_value_t = limits::CLOCK_SKEW_SECONDS)]
     clock_skew_seconds: u64,
@@ -332,8 +344,16 @@ impl Serve {
         let mut config = Config::new(&self.data_dir);
         config.durability = self.durability();
         config.reserve_bytes = self.reserve_bytes;
-        config.tail_cache_bytes_max = self.cache_bytes;
         config
+    }
+
+    /// What was said about the system's means.
+    const fn system(&self) -> System {
+        System {
+            io: self.io,
+            clock: self.clock_rate,
+            memory: Memory { body_bytes: self.body_memory_bytes, cache_bytes: self.cache_bytes },
+        }
     }
 
     /// The server's part.
@@ -347,7 +367,7 @@ impl Serve {
             bounds: Bounds {
                 connections_max: self.connections_max,
                 connections_per_address_max: self.connections_per_address_max,
-                body_memory_bytes_max: self.body_memory_bytes,
+                idle_time_max: Duration::from_secs(self.idle_seconds),
                 ..Bounds::default()
             },
             tls: None,
@@ -393,6 +413,17 @@ fn admin_listen(text: &str) -> Result<AdminListen, &'static str> {
 fn account(text: &str) -> Result<String, &'static str> {
     let digits = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| text.to_owned()).ok_or("an account is 12 digits")
+}
+
+/// Rates go up to a day for each second.
+fn fast_clock(text: &str) -> Result<FastClock, &'static str> {
+    let told = "a clock's rate is a whole number from 1 to 86400, then perhaps @ and a second";
+    let (rate, since) = text.split_once('@').map_or((text, None), |(rate, at)| (rate, Some(at)));
+    let rate = rate.parse().ok().filter(|rate| (1..=86_400).contains(rate)).ok_or(told)?;
+    let since = since.map(|since| since.parse::<u64>().map_err(|_| told)).transpose()?;
+    let since =
+        since.map_or_else(|| SystemClock.now(), |since| Timestamp(since.saturating_mul(1_000)));
+    Ok(FastClock { since, rate })
 }
 
 fn stream(text: &str) -> Result<StreamToCreate, &'static str> {
@@ -490,6 +521,8 @@ mod tests {
             (["kinelog", "--create-stream", "a:0"], "whole number from 1"),
             (["kinelog", "--create-stream", "a:"], "whole number from 1"),
             (["kinelog", "--shard-quota", "0"], "1..=4294967295"),
+            (["kinelog", "--clock-rate", "0"], "a clock's rate is a whole number"),
+            (["kinelog", "--clock-rate", "2@x"], "a clock's rate is a whole number"),
             (["kinelog", "--threads", "0"], "1..=1024"),
             (["kinelog", "--nonsense", "0"], "--nonsense"),
             (["kinelog", "serve", "--listen"], "--listen"),

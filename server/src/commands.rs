@@ -10,6 +10,7 @@ mod terminal;
 
 mod certificate;
 mod repair;
+mod resources;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use kinelog_engine::Engine;
 use kinelog_engine::config::Config;
-use kinelog_engine::device::clock::{SystemClock, SystemEntropy};
+use kinelog_engine::device::clock::{FastClock, SystemClock, SystemEntropy};
 use kinelog_engine::device::posix::{self, HELPER_THREADS, PosixFiles, PosixLog};
 use kinelog_engine::device::uring::UringLog;
 use kinelog_engine::device::{Device, Files, LogRuntime};
@@ -29,8 +30,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub(crate) use certificate::{Certificate, TlsChoice};
 pub(crate) use repair::repair;
+pub(crate) use resources::Memory;
 
-use crate::limits;
 use crate::server;
 
 /// Why a command failed, as one sentence that says what to do.
@@ -47,25 +48,43 @@ pub(crate) enum Io {
     Posix,
 }
 
+/// What the store and the front end are given of the system.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct System {
+    /// How the log is written.
+    pub(crate) io: Io,
+    /// Another clock than the system's, for tests.
+    pub(crate) clock: Option<FastClock>,
+    /// Memory.
+    pub(crate) memory: Memory,
+}
+
 /// Serves until SIGTERM or SIGINT.
 pub(crate) fn serve(
-    store: &Config,
-    io: Io,
+    mut store: Config,
     tls: Option<TlsChoice>,
     mut settings: server::Settings,
+    system: System,
 ) -> Result<ExitCode, Sentence> {
-    raise_descriptor_limit();
     let runtime = runtime()?;
     runtime.block_on(async {
         let mut stop = StopSignals::listen()?;
-        let device = device(io, &store.directory)?;
+        let mut device = device(system.io, &store.directory)?;
+        if let Some(clock) = system.clock {
+            tracing::warn!(
+                rate = clock.rate,
+                "THE CLOCK RUNS FAST: for tests, not for data to last"
+            );
+            device.clock = Arc::new(clock);
+        }
+        resources::share(&mut store, &mut settings, system.memory, &*device.files).await;
         let opened = Engine::open(store.clone(), device.clone()).await;
         let engine = opened.map_err(|error| sentence(&error, &store.directory))?;
         if let Some(choice) = tls {
             let tls = certificate::prepare(choice, &device, &store.directory).await?;
             settings.http.tls = Some(tls);
         }
-        report_open(store, &settings, &engine);
+        report_open(&store, &settings, &engine);
         let started = server::start(settings, engine.clone()).await;
         let running = started.map_err(|error| error.to_string())?;
         for address in running.addresses() {
@@ -74,7 +93,7 @@ pub(crate) fn serve(
         if let Some(address) = running.admin_address() {
             tracing::info!("health and metrics on {address}");
         }
-        measure_flush(store, &engine);
+        measure_flush(&store, &engine);
         let reason = stop.received().await;
         tracing::info!(reason, "stopping");
         // Off this thread: tasks of the store in this runtime may be what a request waits for.
@@ -256,18 +275,6 @@ async fn read(files: &PosixFiles, path: &Path) -> Result<Bytes, DeviceError> {
     let file = files.open_read(path).await?;
     let bytes = usize::try_from(file.bytes().await?).unwrap_or(usize::MAX);
     file.read(0, bytes).await
-}
-
-/// Connections and segments take descriptors; the soft limit is often 1024.
-fn raise_descriptor_limit() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let hard = getrlimit(Resource::Nofile).maximum;
-    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: hard, maximum: hard }) {
-        tracing::warn!(%error, "the limit of open files stays as it was");
-    }
-    if let Some(hard) = hard.filter(|hard| *hard < limits::CONNECTIONS_MAX as u64) {
-        tracing::warn!(hard, "few open files are allowed; raise the hard limit (ulimit -Hn)");
-    }
 }
 
 /// SIGTERM and SIGINT.

@@ -32,6 +32,31 @@ impl Clock for SystemClock {
     }
 }
 
+/// The system's clock, running fast from a moment on; for tests of what takes days.
+///
+/// A clock of the same moment and rate goes on where it was after a restart, and never stands behind
+/// the system's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FastClock {
+    /// Until here it is the system's.
+    pub since: Timestamp,
+    /// Milliseconds for each of the system's.
+    pub rate: u32,
+}
+
+impl FastClock {
+    fn at(self, system: Timestamp) -> Timestamp {
+        let fast = system.0.saturating_sub(self.since.0).saturating_mul(self.rate.into());
+        if system.0 < self.since.0 { system } else { Timestamp(self.since.0.saturating_add(fast)) }
+    }
+}
+
+impl Clock for FastClock {
+    fn now(&self) -> Timestamp {
+        self.at(SystemClock.now())
+    }
+}
+
 /// A clock that stands still until it is moved; for tests.
 #[derive(Debug)]
 pub struct ManualClock(AtomicU64);
@@ -66,5 +91,20 @@ pub struct SystemEntropy;
 impl Entropy for SystemEntropy {
     fn next_u64(&self) -> u64 {
         getrandom::u64().expect("the kernel hands out random numbers once it has booted")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fast_clock_is_the_systems_until_its_moment_and_fast_from_there() {
+        let clock = FastClock { since: Timestamp(1_000), rate: 60 };
+        for (system, fast) in [(0, 0), (999, 999), (1_000, 1_000), (1_001, 1_060), (2_000, 61_000)]
+        {
+            assert_eq!(clock.at(Timestamp(system)), Timestamp(fast));
+        }
+        assert_eq!(clock.at(Timestamp(u64::MAX)), Timestamp(u64::MAX));
     }
 }

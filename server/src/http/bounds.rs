@@ -33,6 +33,8 @@ pub struct Bounds {
     pub control_frames_max: u32,
     /// The same, a second for ever.
     pub control_frames_per_second: u32,
+    /// How far a worker may be behind before it sheds requests.
+    pub lag_max: Duration,
     /// Connections in all.
     pub connections_max: usize,
     /// Connections of one address.
@@ -55,6 +57,7 @@ impl Default for Bounds {
             stalled_time_max: limits::STALLED_TIME_MAX,
             control_frames_max: limits::HTTP2_CONTROL_FRAMES_MAX,
             control_frames_per_second: limits::HTTP2_CONTROL_FRAMES_PER_SECOND,
+            lag_max: limits::LAG_MAX,
             connections_max: limits::CONNECTIONS_MAX,
             connections_per_address_max: limits::CONNECTIONS_PER_ADDRESS_MAX,
         }

@@ -11,7 +11,8 @@ use tokio::task::LocalSet;
 use super::api::Api;
 use super::bounds::Bounds;
 use super::connection::{self, Requests};
-use super::pipeline::Front;
+use super::crowd::Crowd;
+use super::pipeline::{Front, Shared};
 use super::request_body::Budget;
 use super::worker::Settings;
 use crate::metrics::Metrics;
@@ -23,7 +24,12 @@ pub async fn serve<A: Api>(
     metrics: Arc<Metrics>,
 ) {
     let bounds = Bounds::default();
-    let budget = Budget::new(bounds.body_memory_bytes_max, &metrics.body_memory_bytes);
+    let shared = Shared {
+        api,
+        budget: Budget::new(bounds.body_memory_bytes_max, &metrics.body_memory_bytes),
+        crowd: Crowd::new(&bounds, &metrics),
+        metrics,
+    };
     let settings = Settings {
         listen: Vec::new(),
         threads: 1,
@@ -33,7 +39,7 @@ pub async fn serve<A: Api>(
         tls: None,
     };
     let (_running, stop) = watch::channel(false);
-    let front = Rc::new(Front::new(api, metrics, budget, &settings, stop.clone()));
+    let front = Rc::new(Front::new(shared, &settings, stop.clone()));
     let builder = connection::builder();
     let connection = connection::serve(stream, Requests::Served, front, &builder, stop);
     LocalSet::new().run_until(connection).await;

@@ -20,6 +20,7 @@ mod frame_screen;
 mod head_screen;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod in_memory;
+mod lag;
 mod listener;
 mod media;
 mod opening;

@@ -20,8 +20,9 @@ use super::bounds::Bounds;
 use super::cors;
 use super::crowd::Crowd;
 use super::event_body::EventBody;
+use super::lag::Lag;
 use super::media::Media;
-use super::request_body::{self, Budget, Refusal};
+use super::request_body::{self, Budget, Longest, Refusal};
 use super::transport::InFlight;
 use super::worker::Settings;
 use crate::aws::Encoding;
@@ -60,6 +61,7 @@ pub(super) struct Front<A> {
     pub(super) tls: Option<Tls>,
     pub(super) crowd: Arc<Crowd>,
     budget: Arc<Budget>,
+    lag: Rc<Lag>,
     clock_skew_seconds: u64,
     /// Turns true when the server stops.
     stop: watch::Receiver<bool>,
@@ -71,7 +73,8 @@ impl<A: Api> Front<A> {
         let clock_skew_seconds = settings.clock_skew_seconds;
         let tls = settings.tls.clone();
         let Shared { api, metrics, budget, crowd } = shared;
-        Self { api, metrics, bounds, tls, crowd, budget, clock_skew_seconds, stop }
+        let lag = Lag::new();
+        Self { api, metrics, bounds, tls, crowd, budget, lag, clock_skew_seconds, stop }
     }
 }
 
@@ -123,6 +126,8 @@ async fn collect<A: Api>(
             front.bounds.json_body_bytes_max
         }
     };
+    let must_shed = front.lag.must_shed(Instant::now(), front.bounds.lag_max);
+    let longest = if must_shed { Longest::Nothing } else { Longest::Bytes(longest) };
     let collected = request_body::collect(body, longest, &front.budget, &front.bounds).await;
     if let Ok(collected) = &collected {
         front.metrics.request_bytes.inc_by(collected.bytes().len() as u64);

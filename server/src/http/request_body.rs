@@ -123,12 +123,21 @@ pub(super) enum Refusal {
     Encoded,
     /// Longer than its encoding allows.
     TooLong,
-    /// All bodies together would take too much memory.
+    /// All bodies together would take too much memory, or requests too much time.
     Overloaded,
     /// Slower than the slowest pace.
     TooSlow,
     /// The connection broke, or the framing is wrong.
     Broken,
+}
+
+/// How much of a body is wanted.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Longest {
+    /// None of it, since the server has more to do than it can.
+    Nothing,
+    /// As much as this.
+    Bytes(usize),
 }
 
 /// Reads `body`, which may be `longest` bytes long.
@@ -139,16 +148,17 @@ pub(super) enum Refusal {
 /// where that is cheap, so that the client gets to read the answer.
 pub(super) async fn collect(
     body: Incoming,
-    longest: usize,
+    longest: Longest,
     budget: &Arc<Budget>,
     bounds: &Bounds,
 ) -> Result<Collected, Refusal> {
     let mut reader = Reader { body, bounds, started: Instant::now(), received: 0 };
     let declared = reader.body.size_hint().exact();
-    let refused = match declared {
-        Some(length) if length > longest as u64 => Refusal::TooLong,
-        Some(length) if length > budget.free() as u64 => Refusal::Overloaded,
-        _ => match reader.read_all(longest, budget).await {
+    let refused = match (longest, declared) {
+        (Longest::Nothing, _) => Refusal::Overloaded,
+        (Longest::Bytes(longest), Some(length)) if length > longest as u64 => Refusal::TooLong,
+        (_, Some(length)) if length > budget.free() as u64 => Refusal::Overloaded,
+        (Longest::Bytes(longest), _) => match reader.read_all(longest, budget).await {
             Err(refusal @ (Refusal::TooLong | Refusal::Overloaded)) => refusal,
             other => return other,
         },

@@ -6,7 +6,8 @@
 //! has subscribers. A reader that is slow or far behind finds nothing, and makes its own blocks.
 //!
 //! What is remembered is bounded for each feed. What readers still hold cannot be taken from them:
-//! it is counted, and where it is much, new blocks are made small.
+//! it is counted with what is remembered, and where it is much, new blocks are made small and feeds
+//! remember their last one only.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -119,11 +120,16 @@ impl Feeds {
 impl Feed {
     /// What a new block may hold.
     pub(super) fn limit(&self) -> ReadLimit {
-        let held = self.usage.held_bytes.load(Ordering::Relaxed);
-        let is_crowded = held >= limits::EVENTS_HELD_BYTES_MAX;
-        let bytes =
-            if is_crowded { limits::EVENT_BYTES_CROWDED_MAX } else { limits::EVENT_BYTES_MAX };
+        let bytes = if self.is_crowded() {
+            limits::EVENT_BYTES_CROWDED_MAX
+        } else {
+            limits::EVENT_BYTES_MAX
+        };
         ReadLimit { records: limits::EVENT_RECORDS_MAX, bytes }
+    }
+
+    fn is_crowded(&self) -> bool {
+        self.usage.held_bytes.load(Ordering::Relaxed) >= limits::EVENTS_HELD_BYTES_MAX
     }
 
     /// The block that starts at `place`, if one is remembered and nothing of it is older than
@@ -152,7 +158,8 @@ impl Feed {
             make()
         });
         if is_new {
-            self.lock().settle(&slot, block.records.len());
+            let bytes_max = if self.is_crowded() { 0 } else { limits::FEED_BYTES_MAX };
+            self.lock().settle(&slot, block.records.len(), bytes_max);
         } else {
             self.usage.shared.fetch_add(1, Ordering::Relaxed);
         }
@@ -192,12 +199,13 @@ impl Blocks {
         })
     }
 
-    /// Counts a block that was made, if its slot is still here, and makes room.
-    fn settle(&mut self, made: &Slot, bytes: usize) {
+    /// Counts a block that was made, if its slot is still here, and makes room: all but the last one
+    /// keep within `bytes_max`.
+    fn settle(&mut self, made: &Slot, bytes: usize, bytes_max: usize) {
         if self.slots.iter().any(|(_, slot)| Arc::ptr_eq(slot, made)) {
             self.bytes += bytes;
         }
-        while (self.bytes > limits::FEED_BYTES_MAX || self.slots.len() > limits::FEED_BLOCKS_MAX)
+        while (self.bytes > bytes_max || self.slots.len() > limits::FEED_BLOCKS_MAX)
             && self.slots.len() > 1
             && let Some((_, oldest)) = self.slots.pop_front()
         {
@@ -331,5 +339,21 @@ mod tests {
         assert_eq!(feed.limit().bytes, limits::EVENT_BYTES_CROWDED_MAX);
         drop(much);
         assert_eq!(feed.limit().bytes, limits::EVENT_BYTES_MAX);
+    }
+
+    #[test]
+    fn feeds_remember_their_last_block_only_while_much_is_held() {
+        let feeds = Feeds::default();
+        let [one, _two] = two_readers(&feeds);
+        one.make(Ordinal(1), || block(2, 10));
+        let much = feeds.of(StreamId(2), ShardIndex(1), Encoding::Json);
+        let much = much.make(Ordinal(1), || block(5, limits::EVENTS_HELD_BYTES_MAX));
+        one.make(Ordinal(2), || block(3, 10));
+        one.make(Ordinal(3), || block(4, 10));
+        let remembered = |place| one.find(Ordinal(place), Timestamp(0)).is_some();
+        assert_eq!([1, 2, 3].map(remembered), [false, false, true]);
+        drop(much);
+        one.make(Ordinal(4), || block(5, 10));
+        assert_eq!([3, 4].map(remembered), [true, true]);
     }
 }
