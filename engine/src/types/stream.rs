@@ -123,9 +123,16 @@ impl Stream {
 
     /// Position in `shards` of the open shard that owns `key`; `None` as for `route`.
     pub fn route_position(&self, key: HashKey) -> Option<usize> {
-        let after = self.open.partition_point(|&i| self.shards[i].range.start <= key.0);
-        let position = *self.open.get(after.checked_sub(1)?)?;
-        self.shards[position].range.contains(key).then_some(position)
+        let owner_at = |place: usize| {
+            let position = *self.open.get(place)?;
+            self.shards[position].range.contains(key).then_some(position)
+        };
+        // Most streams divide the key space evenly, and then this is the owner.
+        let even = ((key.0 >> 64) * self.open.len() as u128) >> 64;
+        usize::try_from(even).ok().and_then(owner_at).or_else(|| {
+            let after = self.open.partition_point(|&i| self.shards[i].range.start <= key.0);
+            owner_at(after.checked_sub(1)?)
+        })
     }
 
     /// The shard with this index, if it exists and has not expired.
@@ -204,6 +211,8 @@ pub enum StreamChange {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::types::uniform_ranges;
 
@@ -290,5 +299,27 @@ mod tests {
         assert_eq!(stream.horizon(Timestamp(HOUR_MS)), Timestamp(0));
         stream.trimmed_before = Timestamp(80 * HOUR_MS);
         assert_eq!(stream.horizon(now), Timestamp(80 * HOUR_MS));
+    }
+
+    proptest! {
+        #[test]
+        fn uneven_shards_own_their_keys_too(
+            starts in prop::collection::btree_set(any::<u128>(), 0..40),
+            key: u128,
+        ) {
+            let starts: Vec<_> = std::iter::once(0).chain(starts.into_iter().filter(|s| *s > 0)).collect();
+            let ends = starts[1..].iter().map(|start| start - 1).chain([u128::MAX]);
+            let ranges: Vec<_> = starts
+                .iter()
+                .zip(ends)
+                .map(|(&start, end)| HashKeyRange { start, end })
+                .collect();
+            let stream = stream(&ranges);
+            let near = starts.iter().flat_map(|start| [*start, start.wrapping_sub(1)]);
+            for key in near.chain([key]).map(HashKey) {
+                let owner = ranges.iter().position(|range| range.contains(key));
+                prop_assert_eq!(stream.route_position(key), owner);
+            }
+        }
     }
 }
