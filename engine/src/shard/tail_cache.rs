@@ -230,6 +230,7 @@ impl TailCache {
 
     /// Drops the oldest groups that may leave until the rest fits.
     fn evict(&mut self) {
+        let mut gone = Vec::new();
         while self.held_bytes > self.bytes_max
             && let Some(position) = self.copied.pop_first()
         {
@@ -237,14 +238,13 @@ impl TailCache {
             self.held_bytes -= group.bytes();
             self.copied_bytes -= group.bytes();
             for member in &group.members {
-                // A tail stays contiguous: batches of older groups, all copied, leave along.
-                let gone: Vec<_> = {
-                    let mut tail = lock(&member.shard);
-                    let gone = tail.batches.partition_point(|held| held.batch.end() <= member.end);
-                    tail.batches.drain(..gone).collect()
-                };
-                drop(gone); // Memory is given back outside the lock.
+                // A tail stays contiguous: batches of older groups, all copied, leave along. They are
+                // few, and looking at the others costs more than looking at these one by one.
+                let mut tail = lock(&member.shard);
+                let is_gone = |held: &mut TailBatch| held.batch.end() <= member.end;
+                gone.extend(std::iter::from_fn(|| tail.batches.pop_front_if(is_gone)));
             }
+            gone.clear(); // Memory is given back outside the locks.
         }
         self.metrics.tail_cache_bytes.set(self.held_bytes);
     }
