@@ -65,9 +65,9 @@ impl Writer {
         self.end(b']');
     }
 
-    /// Name of the next value of a map.
+    /// Name of the next value of a map: ASCII without characters to escape.
     pub fn key(&mut self, name: &str) {
-        self.text(name);
+        self.ascii(name.as_bytes());
         if self.encoding == Encoding::Json {
             self.bytes.push(b':');
             self.needs_comma = false;
@@ -77,10 +77,7 @@ impl Writer {
     /// Text value.
     pub fn text(&mut self, value: &str) {
         match self.encoding {
-            Encoding::Json if value.bytes().all(is_plain) => {
-                self.separate();
-                self.quoted(value.as_bytes());
-            }
+            Encoding::Json if is_plain(value) => self.ascii(value.as_bytes()),
             Encoding::Json => self.json(value),
             Encoding::Cbor => {
                 self.head(TEXT_STRING, value.len() as u64);
@@ -94,7 +91,10 @@ impl Writer {
         match self.encoding {
             Encoding::Json => {
                 self.separate();
-                self.quoted(text);
+                self.bytes.reserve(text.len() + 2);
+                self.bytes.push(b'"');
+                self.bytes.extend_from_slice(text);
+                self.bytes.push(b'"');
             }
             Encoding::Cbor => {
                 self.head(TEXT_STRING, text.len() as u64);
@@ -230,14 +230,6 @@ impl Writer {
             .expect("text, numbers and booleans always serialise, and a Vec takes every byte");
     }
 
-    /// JSON: text that needs no escapes.
-    fn quoted(&mut self, text: &[u8]) {
-        self.bytes.reserve(text.len() + 2);
-        self.bytes.push(b'"');
-        self.bytes.extend_from_slice(text);
-        self.bytes.push(b'"');
-    }
-
     fn print(&mut self, value: &dyn Display) {
         write!(self.bytes, "{value}").expect("a Vec takes every byte");
     }
@@ -258,9 +250,9 @@ impl Writer {
     }
 }
 
-/// Whether JSON text holds the byte unescaped.
-const fn is_plain(byte: u8) -> bool {
-    byte >= b' ' && byte != b'"' && byte != b'\\'
+/// Whether JSON holds the text unescaped.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\')
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ pub struct Blob<'a>(Form<'a>);
 #[derive(Clone, Debug)]
 enum Form<'a> {
     Plain(Cow<'a, [u8]>),
-    Base64 { text: &'a [u8], decoded_bytes: usize },
+    Base64(&'a [u8]),
 }
 
 impl<'a> Blob<'a> {
@@ -21,14 +21,14 @@ impl<'a> Blob<'a> {
 
     /// From base64; `None` when it does not decode.
     pub(super) fn of_base64(text: &'a [u8]) -> Option<Self> {
-        base64::decoded_bytes(text).map(|decoded_bytes| Self(Form::Base64 { text, decoded_bytes }))
+        base64::is_sound(text).then_some(Self(Form::Base64(text)))
     }
 
     /// Number of bytes, decoded.
     pub fn len(&self) -> usize {
         match &self.0 {
             Form::Plain(bytes) => bytes.len(),
-            Form::Base64 { decoded_bytes, .. } => *decoded_bytes,
+            Form::Base64(text) => base64::decoded_bytes(text),
         }
     }
 
@@ -45,7 +45,7 @@ impl<'a> Blob<'a> {
     pub fn append_to(&self, out: &mut Vec<u8>) {
         match &self.0 {
             Form::Plain(bytes) => out.extend_from_slice(bytes),
-            Form::Base64 { text, .. } => base64_simd::STANDARD
+            Form::Base64(text) => base64_simd::STANDARD
                 .decode_append(text, out)
                 .expect("the text was checked when it was taken for base64"),
         }

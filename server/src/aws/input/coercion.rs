@@ -47,7 +47,7 @@ impl<'v> Coercion<'v> {
             let value = entry.map_or(Value::Null, |(_, value)| mem::replace(value, Value::Null));
             if value != Value::Null {
                 let place = Place::member(place, member);
-                members.push((member.name, self.field(value, &member.shape, &place)?));
+                members.push((member, self.field(value, &member.shape, &place)?));
             }
         }
         Ok(Input { members })

@@ -42,7 +42,7 @@ impl<'a> Input<'a> {
     }
 
     fn add(&mut self, member: &'static Member, field: Field<'a>) {
-        self.members.push((member.name, field));
+        self.members.push((member, field));
     }
 }
 

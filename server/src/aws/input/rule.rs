@@ -26,12 +26,13 @@ pub(super) enum Rule {
 impl Rule {
     /// The rules of `shape` itself, in the order the service lists them. Structures, and the
     /// structures and lists in a list, have rules at places of their own.
-    pub(super) fn all_of(shape: &'static Shape) -> impl Iterator<Item = Self> {
+    #[inline]
+    pub(super) fn all_of(shape: &'static Shape) -> [Option<Self>; 4] {
         let length = |length: Option<(usize, usize)>| match length {
             Some((min, max)) => [Some(Self::LongestLength(max)), Some(Self::ShortestLength(min))],
             None => [None, None],
         };
-        let [first, second, third, fourth] = match shape {
+        match shape {
             Shape::Text { length: bounds, pattern, one_of } => {
                 let [longest, shortest] = length(*bounds);
                 let pattern = pattern.map(|(printed, is_match)| Self::Pattern(printed, is_match));
@@ -51,8 +52,7 @@ impl Rule {
                 [longest, shortest, Some(keys), Some(values)]
             }
             Shape::Boolean | Shape::Timestamp | Shape::Structure(_) => [None; 4],
-        };
-        [first, second, third, fourth].into_iter().flatten()
+        }
     }
 
     /// Whether the rules of a list's entries are told at the list, as one, not at each entry.
@@ -76,7 +76,8 @@ impl Rule {
             (Self::OneOf(values), Field::Text(text)) => values.contains(&text.as_ref()),
             (Self::NotNull, Field::Null) => false,
             (Self::Entries(of), Field::List(list)) => {
-                list.iter().all(|entry| Self::all_of(of).all(|rule| rule.is_kept_by(entry)))
+                let rules = Self::all_of(of);
+                list.iter().all(|entry| rules.iter().flatten().all(|rule| rule.is_kept_by(entry)))
             }
             (Self::Keys(min, max), Field::TextMap(map)) => {
                 map.iter().all(|(key, _)| is_at_least(key, min) && is_at_most(key, max))
@@ -122,7 +123,8 @@ impl fmt::Display for Rule {
             }
             Self::NotNull => formatter.write_str("Member must not be null"),
             Self::Entries(of) => {
-                let rules: Vec<_> = Self::all_of(of).map(|rule| rule.to_string()).collect();
+                let rules: Vec<_> =
+                    Self::all_of(of).iter().flatten().map(Self::to_string).collect();
                 write!(formatter, "Member must satisfy constraint: [{}]", rules.join(", "))
             }
             Self::Keys(min, max) => {

@@ -397,7 +397,7 @@ fn text_is_measured_in_utf16_units() {
 
 #[test]
 fn text_without_rules_is_free() {
-    assert!(rule::Rule::all_of(&FREE).next().is_none());
+    assert!(rule::Rule::all_of(&FREE).iter().flatten().next().is_none());
 }
 
 proptest! {

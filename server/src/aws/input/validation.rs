@@ -53,8 +53,8 @@ impl Violations {
     }
 
     fn check(&mut self, field: &Field<'_>, shape: &'static Shape, place: &Place<'_>) {
-        for rule in Rule::all_of(shape).filter(|rule| !rule.is_kept_by(field)) {
-            self.add(place, rule, || format!("'{}'", Printed { field, shape }));
+        for rule in Rule::all_of(shape).iter().flatten().filter(|rule| !rule.is_kept_by(field)) {
+            self.add(place, *rule, || format!("'{}'", Printed { field, shape }));
         }
         match (field, shape) {
             (Field::Structure(input), Shape::Structure(shape)) => {

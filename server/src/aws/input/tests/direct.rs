@@ -17,7 +17,7 @@ fn long(body: &[u8], encoding: Encoding) -> Option<Input<'_>> {
 /// the order of the body here and in that of the table there.
 fn short(body: &[u8], encoding: Encoding) -> Option<Input<'_>> {
     fn sort(input: &mut Input<'_>) {
-        input.members.sort_by_key(|(name, _)| *name);
+        input.members.sort_by_key(|(member, _)| member.name);
         for (_, field) in &mut input.members {
             sort_within(field);
         }
