@@ -26,8 +26,11 @@ use crate::shard::ShardLog;
 use crate::shard::tail_cache::TailBatch;
 use crate::types::{Durable, Ordinal, SegmentId, Shard, ShardUid, StreamId, Timestamp};
 
-/// A shard is copied once this many of its bytes wait.
-const COPY_BYTES: u64 = 64 << 10;
+/// A shard is copied once so many of its bytes wait, at least and at most: each copy costs a few
+/// system calls and starts a write of its own to the device.
+const COPY_BYTES: (u64, u64) = (64 << 10, 256 << 10);
+/// What waits in all shards stays below this part of what may wait, as far as the least copy allows.
+const COPY_SHARE: u64 = 8;
 
 /// Serves the queue until the store is closed (true), dropped or stopped (false).
 pub(super) async fn run(log: &Rc<LogThread>) -> bool {
@@ -121,9 +124,17 @@ async fn write_group(log: &LogThread, appends: &[QueuedAppend]) -> Result<(Group
     written.map(|bytes| (group, bytes)).map_err(Failure::Write)
 }
 
+/// How many bytes of a shard wait before they are copied, where `most` may wait in all `shards`: more
+/// where fewer share it.
+fn copy_bytes(most: u64, shards: usize) -> u64 {
+    (most / COPY_SHARE / shards.max(1) as u64).clamp(COPY_BYTES.0, COPY_BYTES.1)
+}
+
 /// Makes a durable group visible, shard by shard.
 fn publish(log: &LogThread, group: &Group, bytes: &Bytes) {
-    let mut pending = 0;
+    let config = log.config();
+    let most = config.checkpoint_log_bytes.min(config.tail_cache_bytes_max as u64);
+    let (mut pending, copy_bytes) = (0, copy_bytes(most, log.writers.borrow().len()));
     for placed in &group.batches {
         let batch = Batch::trusted(placed.header, bytes.slice(placed.bytes.clone()));
         let (segment, offset) = (placed.prefix.segment, placed.prefix.offset);
@@ -133,7 +144,7 @@ fn publish(log: &LogThread, group: &Group, bytes: &Bytes) {
         placed.shard.advance(batch.end(), batch.last_arrival());
         let mut writer = placed.writer.borrow_mut();
         writer.await_copy(segment, offset, batch);
-        if writer.pending_bytes >= COPY_BYTES {
+        if writer.pending_bytes >= copy_bytes {
             log.due.borrow_mut().insert(placed.shard.uid);
             log.keeper.notify_one();
         }
@@ -292,4 +303,18 @@ fn discard(log: &LogThread, files: Vec<(SegmentId, PathBuf)>) -> Vec<SegmentId> 
     log.garbage.borrow_mut().extend(files);
     log.touch();
     ids
+}
+
+#[cfg(test)]
+mod tests {
+    use super::copy_bytes;
+
+    #[test]
+    fn copies_are_larger_where_fewer_shards_share_the_memory() {
+        assert_eq!(copy_bytes(256 << 20, 64), 256 << 10);
+        assert_eq!(copy_bytes(256 << 20, 256), 128 << 10);
+        assert_eq!(copy_bytes(256 << 20, 10_000), 64 << 10);
+        assert_eq!(copy_bytes(1 << 20, 1), 128 << 10);
+        assert_eq!(copy_bytes(0, 0), 64 << 10);
+    }
 }
