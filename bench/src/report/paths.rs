@@ -136,9 +136,11 @@ pub(super) fn fan_out_name(consumers: usize) -> String {
 
 /// One consumer, and twenty.
 pub(super) fn fan_out(plan: &Plan, results: &mut Results) -> Result<(), Failure> {
+    // Consumers are programs of their own elsewhere: one thread of ours must not be the limit of 20.
+    let threads = std::thread::available_parallelism()?.get();
     for consumers in [1, 20] {
         let fill_mb = plan.size(128, 8);
-        let load = Load { consumers, shards: 16, fill_mb, ..plan.load() };
+        let load = Load { consumers, threads, shards: 16, fill_mb, ..plan.load() };
         let server = plan.server(&[])?;
         let outcome = pushing::run(&server.load(&load))?;
         let key = Key::new("fan-out", fan_out_name(consumers), Role::Ours);

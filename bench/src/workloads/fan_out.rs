@@ -31,29 +31,9 @@ pub(crate) fn run(load: &Load) -> Result<Outcome, Failure> {
     let payloads = Arc::new(Payloads::new(load, session.streams()));
     let written = put::fill(load, &payloads)?.all_records;
     let (consumers, shards) = (session.consumers(load.consumers)?, session.shards()?);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let watch = Watch::start(load.pid)?;
     let started = Instant::now();
-    let records = LocalSet::new().block_on(&runtime, async {
-        let mut tasks = Vec::new();
-        for consumer in &consumers {
-            let signer = Rc::new(RefCell::new(Signer::new(&load.region)));
-            let first = Client::connect(&subscribing(load), &signer).await?;
-            for shard in &shards {
-                let client = first.another().await?;
-                let position = json!({"Type": "TRIM_HORIZON"});
-                let input = json!({
-                    "ConsumerARN": consumer, "ShardId": shard, "StartingPosition": position,
-                });
-                tasks.push(tokio::task::spawn_local(catch_up(client, input.to_string().into())));
-            }
-        }
-        let mut records = 0;
-        for task in tasks {
-            records += task.await??;
-        }
-        Ok::<_, Failure>(records)
-    })?;
+    let records = push(load, &consumers, &shards)?;
     let mut outcome = Outcome::new();
     outcome.seconds = started.elapsed().as_secs_f64();
     outcome.tally.records = records;
@@ -66,6 +46,47 @@ pub(crate) fn run(load: &Load) -> Result<Outcome, Failure> {
     }
     session.close()?;
     Ok(outcome)
+}
+
+/// Runs the consumers, divided among the threads of the generator; the records of all of them.
+fn push(load: &Load, consumers: &[String], shards: &[String]) -> Result<u64, Failure> {
+    let share = consumers.len().div_ceil(load.threads.max(1)).max(1);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = consumers
+            .chunks(share)
+            .map(|consumers| scope.spawn(move || consume(load, consumers, shards)))
+            .collect();
+        let mut records = 0;
+        for thread in threads {
+            records += thread.join().map_err(|_| "a thread panicked")??;
+        }
+        Ok(records)
+    })
+}
+
+/// Consumers of one thread, each on a connection of its own.
+fn consume(load: &Load, consumers: &[String], shards: &[String]) -> Result<u64, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    LocalSet::new().block_on(&runtime, async {
+        let mut tasks = Vec::new();
+        for consumer in consumers {
+            let signer = Rc::new(RefCell::new(Signer::new(&load.region)));
+            let first = Client::connect(&subscribing(load), &signer).await?;
+            for shard in shards {
+                let client = first.another().await?;
+                let input = json!({
+                    "ConsumerARN": consumer, "ShardId": shard,
+                    "StartingPosition": {"Type": "TRIM_HORIZON"},
+                });
+                tasks.push(tokio::task::spawn_local(catch_up(client, input.to_string().into())));
+            }
+        }
+        let mut records = 0;
+        for task in tasks {
+            records += task.await??;
+        }
+        Ok(records)
+    })
 }
 
 /// The load as consumers connect: events come in JSON.
