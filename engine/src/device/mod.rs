@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use bytes::Bytes;
 
@@ -165,7 +166,7 @@ pub trait File: Send + Sync {
 }
 
 /// Starts log threads on the right kind of runtime.
-pub trait LogRuntime: Send + Sync {
+pub trait LogRuntime: Send + Sync + 'static {
     /// `io_uring`, `posix` or `simulated`; for logs, health and metrics.
     fn name(&self) -> &'static str;
     /// Runs `main` to its end on this thread, inside a tokio `LocalSet` with time enabled. When it
@@ -174,10 +175,36 @@ pub trait LogRuntime: Send + Sync {
     /// # Errors
     /// The runtime, its ring or its writer thread cannot be started; `main` did not run.
     fn block_on(&self, main: LogMain) -> Result<(), DeviceError>;
+
+    /// Starts `main` and does not wait for it: on a thread of its own, which is the answer, or, where
+    /// one thread simulates all, as a task of the caller's `LocalSet`. `ended` learns what `block_on`
+    /// would have answered, once no write is in flight any more; a panic drops it.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    fn start(
+        self: Arc<Self>,
+        main: LogMain,
+        ended: LogEnded,
+    ) -> std::io::Result<Option<JoinHandle<()>>> {
+        start_thread(self, main, ended).map(Some)
+    }
+}
+
+fn start_thread<R: LogRuntime + ?Sized>(
+    runtime: Arc<R>,
+    main: LogMain,
+    ended: LogEnded,
+) -> std::io::Result<JoinHandle<()>> {
+    let body = move || ended(runtime.block_on(main));
+    std::thread::Builder::new().name("kinelog-log".to_owned()).spawn(body)
 }
 
 /// The body of a log thread.
 pub type LogMain = Box<dyn FnOnce(Rc<dyn LogDevice>) -> LocalBoxFuture<()> + Send>;
+
+/// Called when the body of a log thread has ended.
+pub type LogEnded = Box<dyn FnOnce(Result<(), DeviceError>) + Send>;
 
 /// The log's durable writes; bound to its log thread.
 pub trait LogDevice {

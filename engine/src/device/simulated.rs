@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use fastrand::Rng;
 
@@ -82,10 +83,21 @@ impl SimulatedDisk {
 
     /// This disk as a device, with `clock` and randomness by the disk's seed.
     pub fn device(&self, clock: Arc<dyn Clock>) -> Device {
+        self.device_with(clock, false)
+    }
+
+    /// The same, with log threads as tasks of the `LocalSet` they are started in: then everything
+    /// runs on one thread, and one seed gives one run. A store that was dropped ends as that set is
+    /// driven on; see [`Self::is_in_use`].
+    pub fn single_threaded_device(&self, clock: Arc<dyn Clock>) -> Device {
+        self.device_with(clock, true)
+    }
+
+    fn device_with(&self, clock: Arc<dyn Clock>, as_tasks: bool) -> Device {
         let seed = self.lock().random.u64(..);
         Device {
             files: Arc::new(handles::SimulatedFiles(self.clone())),
-            log: Arc::new(handles::SimulatedLog(self.clone())),
+            log: Arc::new(handles::SimulatedLog { disk: self.clone(), as_tasks }),
             clock,
             entropy: Arc::new(SeededEntropy(Mutex::new(Rng::with_seed(seed)))),
         }
@@ -137,6 +149,40 @@ impl SimulatedDisk {
         (Self::at_rest(seed, found), cut.decided)
     }
 
+    /// Kills the process: every call on this disk fails from now on, locks are gone. Returns the
+    /// disk with all the system's caches as they are, synced or not.
+    #[must_use]
+    pub fn kill(&self, seed: u64) -> Self {
+        let mut dead = self.lock();
+        dead.powered = false;
+        let state = State {
+            powered: true,
+            random: Rng::with_seed(seed),
+            stamp: dead.stamp,
+            names: std::mem::take(&mut dead.names),
+            plan: faults::Plan::default(),
+            capacity: dead.capacity,
+            pauses_max: dead.pauses_max,
+            locked: BTreeSet::new(),
+        };
+        Self { state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// True until the power has gone off.
+    pub fn is_powered(&self) -> bool {
+        self.lock().powered
+    }
+
+    /// True while anybody holds a lock on a directory.
+    pub fn is_in_use(&self) -> bool {
+        !self.lock().locked.is_empty()
+    }
+
+    /// Bytes of all files together.
+    pub fn used_bytes(&self) -> u64 {
+        self.lock().used_bytes()
+    }
+
     /// Lets the `nth` call of that kind from now on fail, 1 being the next.
     pub fn fail_nth(&self, operation: Operation, nth: u64, fault: Fault) {
         self.lock().plan.add(operation, nth, fault);
@@ -146,6 +192,16 @@ impl SimulatedDisk {
     /// well.
     pub fn fail_sync_once_losing_pages(&self) {
         self.fail_nth(Operation::SyncData, 1, Fault::LosePages);
+    }
+
+    /// Lets each call of a kind meet a fault with that many chances in 10,000.
+    pub fn set_fault_rates(&self, rates: Vec<(Operation, Fault, u32)>) {
+        self.lock().plan.set_rates(rates);
+    }
+
+    /// How many calls of each kind have met each fault.
+    pub fn faults_met(&self) -> BTreeMap<(Operation, Fault), u64> {
+        self.lock().plan.met().clone()
     }
 
     /// Forgets all faults that have not come yet.
@@ -248,12 +304,21 @@ impl SimulatedDisk {
     ) -> BoxFuture<Result<T, DeviceError>> {
         let (disk, path) = (self.clone(), path.to_path_buf());
         Box::pin(async move {
+            let mut stall = None;
             let begun = disk.lock().powered().and_then(|state| {
-                let fault = state.plan.next(operation);
+                let mut fault = state.plan.next(operation, &mut state.random);
+                if fault == Some(Fault::Stall) {
+                    stall = Some(Duration::from_millis(state.random.u64(1..60_000)));
+                    fault = None;
+                }
+                state.powered = fault != Some(Fault::PowerOff);
                 begin(state, fault)
             });
             let done = match begun {
                 Ok(noted) => {
+                    if let Some(stall) = stall {
+                        tokio::time::sleep(stall).await;
+                    }
                     disk.pause().await;
                     disk.lock().powered().and_then(|state| finish(state, noted))
                 }
@@ -270,9 +335,8 @@ impl SimulatedDisk {
         path: &Path,
         action: impl FnOnce(&mut State) -> io::Result<T> + Send + 'static,
     ) -> BoxFuture<Result<T, DeviceError>> {
-        let admit = |_: &mut State, fault: Option<Fault>| match fault {
-            Some(fault) => Err(fault.error()),
-            None => Ok(()),
+        let admit = |_: &mut State, fault: Option<Fault>| {
+            fault.filter(|fault| fault.is_error()).map_or(Ok(()), |fault| Err(fault.error()))
         };
         self.call(operation, path, admit, |state, ()| action(state))
     }
@@ -286,7 +350,7 @@ impl SimulatedDisk {
     ) -> BoxFuture<Result<(), DeviceError>> {
         let begin = |state: &mut State, fault: Option<Fault>| Ok((state.stamp, fault));
         self.call(operation, path, begin, |state, (stamp, fault)| {
-            let Some(fault) = fault else {
+            let Some(fault) = fault.filter(|fault| fault.is_error()) else {
                 return apply(state, SyncEffect::Keep { stamp });
             };
             if fault == Fault::LosePages {
@@ -341,14 +405,24 @@ impl State {
         self.capacity.unwrap_or(1 << 50).saturating_sub(used)
     }
 
-    /// Writes unsynced. A fault, or the end of the space, cuts the write short and fails it.
+    /// Where a misdirected write of `len` bytes for `start` lands: at another sector, with the same
+    /// place in it, inside the file where that is long enough.
+    fn astray(&mut self, content: &Mutex<Content>, start: usize, len: usize) -> usize {
+        let room = lock(content).now().len().saturating_sub(len) / SECTOR_BYTES;
+        let sector = self.random.usize(..=room);
+        let other = if sector == start / SECTOR_BYTES { sector + 1 } else { sector };
+        other * SECTOR_BYTES + start % SECTOR_BYTES
+    }
+
+    /// Writes unsynced; answers where. A fault, or the end of the space, cuts the write short and
+    /// fails it.
     fn write(
         &mut self,
         content: &Mutex<Content>,
         offset: u64,
         bytes: &[u8],
         fault: Option<Fault>,
-    ) -> io::Result<()> {
+    ) -> io::Result<usize> {
         let too_large = || io::Error::from(io::ErrorKind::FileTooLarge);
         let start = usize::try_from(offset).map_err(|_| too_large())?;
         let end = start.checked_add(bytes.len()).ok_or_else(too_large)?;
@@ -359,10 +433,16 @@ impl State {
         };
         // What does not fit is less than the write, which is in memory.
         let fitting = bytes.len().saturating_sub(usize::try_from(over).unwrap_or(usize::MAX));
+        let start = if fault == Some(Fault::Misdirected) {
+            self.astray(content, start, bytes.len())
+        } else {
+            start
+        };
+        let fault = fault.filter(|fault| fault.is_error());
         let fault = fault.or((over > 0).then_some(Fault::Full));
         let kept = if fault.is_some() { self.random.usize(..=fitting) } else { fitting };
         lock(content).write(start, &bytes[..kept], &mut self.stamp);
-        fault.map_or(Ok(()), |fault| Err(fault.error()))
+        fault.map_or(Ok(start), |fault| Err(fault.error()))
     }
 }
 

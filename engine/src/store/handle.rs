@@ -10,14 +10,15 @@ use super::queue::{AppendReply, Control};
 use crate::append::Append;
 use crate::catalog::Catalog;
 use crate::config::Config;
-use crate::device::{BoxFuture, Device};
-use crate::error::{AppendError, OpenError};
+use crate::device::{BoxFuture, Device, LocalBoxFuture};
+use crate::error::{AppendError, DeviceError, OpenError};
 use crate::types::{Ordinal, SegmentId, Shard, ShardUid, StreamId, Timestamp};
 
 /// The running log thread. Dropping it ends the thread without a checkpoint.
 pub(crate) struct LogHandle {
     shared: Arc<Shared>,
     ended: watch::Receiver<()>,
+    /// `None` where the device runs the log thread's body as a task of the caller.
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -36,22 +37,20 @@ impl LogHandle {
         let (end, ended) = watch::channel(());
         let (ready, opened) = oneshot::channel();
         let (failure, failed) = oneshot::channel();
-        let (for_thread, device) = (Arc::clone(&shared), device.clone());
-        let body = move || {
-            let runtime = Arc::clone(&device.log);
-            let main = Box::new(|log_device| -> crate::device::LocalBoxFuture<()> {
-                Box::pin(run(for_thread, device, log_device, ready))
-            });
-            if let Err(error) = runtime.block_on(main) {
+        let (for_thread, for_body) = (Arc::clone(&shared), device.clone());
+        let main = Box::new(move |log_device| -> LocalBoxFuture<()> {
+            Box::pin(run(for_thread, for_body, log_device, ready))
+        });
+        let on_end = Box::new(move |result: Result<(), DeviceError>| {
+            if let Err(error) = result {
                 drop(failure.send(error));
             }
             drop(end);
-        };
-        let spawned = std::thread::Builder::new().name("kinelog-log".to_owned()).spawn(body);
-        let thread = spawned.map_err(|error| {
-            crate::error::DeviceError::new("start the log thread for", &directory, &error)
-        })?;
-        let handle = Self { shared, ended, thread: Mutex::new(Some(thread)) };
+        });
+        let started = Arc::clone(&device.log).start(main, on_end);
+        let thread = started
+            .map_err(|error| DeviceError::new("start the log thread for", &directory, &error))?;
+        let handle = Self { shared, ended, thread: Mutex::new(thread) };
         let catalog = match opened.await {
             Ok(opened) => opened?,
             Err(_) => return Err(no_runtime(failed.await.ok(), directory)),
@@ -171,8 +170,8 @@ impl Drop for LogHandle {
     }
 }
 
-fn no_runtime(error: Option<crate::error::DeviceError>, path: std::path::PathBuf) -> OpenError {
-    OpenError::Device(error.unwrap_or_else(|| crate::error::DeviceError {
+fn no_runtime(error: Option<DeviceError>, path: std::path::PathBuf) -> OpenError {
+    OpenError::Device(error.unwrap_or_else(|| DeviceError {
         operation: "open",
         path,
         offset: None,

@@ -53,8 +53,11 @@ impl Content {
         if bytes.is_empty() {
             return;
         }
-        if end > self.now.len() {
-            self.now.resize(end, 0);
+        // After a sync that lost pages the device may be behind what is seen, and a write inside
+        // the file still make it longer there.
+        let lengths = self.unsynced_lengths.iter().map(|(_, length)| *length);
+        if end > lengths.fold(self.durable.len(), usize::max) {
+            self.now.resize(end.max(self.now.len()), 0);
             *stamp += 1;
             self.unsynced_lengths.push((*stamp, end));
         }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 use bytes::Bytes;
 
@@ -14,7 +15,8 @@ use super::{Fault, Operation, SimulatedDisk, State, SyncEffect, lock};
 use crate::device::mapping::Mapping;
 use crate::device::posix::{check_alignment, run_local};
 use crate::device::{
-    BoxFuture, DirEntry, File, Files, LocalBoxFuture, LogDevice, LogFile, LogMain, LogRuntime,
+    BoxFuture, DirEntry, File, Files, LocalBoxFuture, LogDevice, LogEnded, LogFile, LogMain,
+    LogRuntime, start_thread,
 };
 use crate::error::DeviceError;
 
@@ -202,6 +204,29 @@ impl SimulatedFile {
     }
 }
 
+impl SimulatedFile {
+    /// A call that hands out bytes, in which a fault may flip a bit.
+    fn bytes_call(
+        &self,
+        operation: Operation,
+        action: impl FnOnce(&Content) -> Vec<u8> + Send + 'static,
+    ) -> BoxFuture<Result<Bytes, DeviceError>> {
+        let content = Arc::clone(&self.content);
+        let begin = |_: &mut State, fault: Option<Fault>| {
+            let error = fault.filter(|fault| fault.is_error());
+            error.map_or(Ok(fault == Some(Fault::FlippedRead)), |error| Err(error.error()))
+        };
+        self.disk.call(operation, &self.path, begin, move |state, is_flipped| {
+            let mut bytes = action(&lock(&content));
+            if is_flipped && !bytes.is_empty() {
+                let at = state.random.usize(..bytes.len());
+                bytes[at] ^= 1 << state.random.u8(..8);
+            }
+            Ok(Bytes::from(bytes))
+        })
+    }
+}
+
 impl File for SimulatedFile {
     fn path(&self) -> &Path {
         &self.path
@@ -212,10 +237,10 @@ impl File for SimulatedFile {
     }
 
     fn read(&self, offset: u64, len: usize) -> BoxFuture<Result<Bytes, DeviceError>> {
-        let read = self.on_content(Operation::Read, move |content| {
+        let read = self.bytes_call(Operation::Read, move |content| {
             let start = usize::try_from(offset).unwrap_or(usize::MAX).min(content.now().len());
             let end = start.saturating_add(len).min(content.now().len());
-            Bytes::copy_from_slice(&content.now()[start..end])
+            content.now()[start..end].to_vec()
         });
         Box::pin(async move { read.await.map_err(|error| error.at(offset)) })
     }
@@ -227,7 +252,7 @@ impl File for SimulatedFile {
             if !writable {
                 return Err(rustix::io::Errno::BADF.into());
             }
-            state.write(&content, offset, &pieces.concat(), fault)
+            state.write(&content, offset, &pieces.concat(), fault).map(drop)
         });
         Box::pin(async move { write.await.map_err(|error| error.at(offset)) })
     }
@@ -241,13 +266,16 @@ impl File for SimulatedFile {
     }
 
     fn map(&self) -> BoxFuture<Result<Mapping, DeviceError>> {
-        self.on_content(Operation::Map, |content| {
-            Mapping::from(Bytes::copy_from_slice(content.now()))
-        })
+        let map = self.bytes_call(Operation::Map, |content| content.now().to_vec());
+        Box::pin(async move { map.await.map(Mapping::from) })
     }
 }
 
-pub(super) struct SimulatedLog(pub(super) SimulatedDisk);
+pub(super) struct SimulatedLog {
+    pub(super) disk: SimulatedDisk,
+    /// Log threads are tasks of whoever starts them.
+    pub(super) as_tasks: bool,
+}
 
 impl LogRuntime for SimulatedLog {
     fn name(&self) -> &'static str {
@@ -255,7 +283,23 @@ impl LogRuntime for SimulatedLog {
     }
 
     fn block_on(&self, main: LogMain) -> Result<(), DeviceError> {
-        run_local(main, Rc::new(SimulatedLogDevice(self.0.clone())))
+        run_local(main, Rc::new(SimulatedLogDevice(self.disk.clone())))
+    }
+
+    fn start(
+        self: Arc<Self>,
+        main: LogMain,
+        ended: LogEnded,
+    ) -> io::Result<Option<JoinHandle<()>>> {
+        if !self.as_tasks {
+            return start_thread(self, main, ended).map(Some);
+        }
+        let device = Rc::new(SimulatedLogDevice(self.disk.clone()));
+        tokio::task::spawn_local(async move {
+            main(device).await;
+            ended(Ok(()));
+        });
+        Ok(None)
     }
 }
 
@@ -286,13 +330,11 @@ impl LogFile for SimulatedLogFile {
         let (content, written) = (Arc::clone(&self.content), Arc::clone(&self.content));
         let begin = move |state: &mut State, fault: Option<Fault>| {
             check_alignment(offset, &bytes)?;
-            state.write(&content, offset, &bytes, fault)?;
-            Ok((bytes.len(), state.stamp))
+            let start = state.write(&content, offset, &bytes, fault)?;
+            Ok((start..start.saturating_add(bytes.len()), state.stamp))
         };
-        let finish = move |_: &mut State, (length, stamp): (usize, u64)| {
-            // The write before has checked that the offset is one in memory.
-            let start = usize::try_from(offset).unwrap_or(usize::MAX);
-            lock(&written).sync_range(start..start.saturating_add(length), stamp);
+        let finish = move |_: &mut State, (range, stamp): (Range<usize>, u64)| {
+            lock(&written).sync_range(range, stamp);
             Ok(())
         };
         let write = self.disk.call(Operation::LogWrite, &self.path, begin, finish);
