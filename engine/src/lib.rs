@@ -4,10 +4,11 @@
 //! [`Engine`] only: append, read, follow, metadata changes and retention.
 //!
 //! Layers, lowest first; a module imports from the ones above it in this list only:
-//! `limits`, `config`, `types`, `error`, `metrics`, `device`, `format`, `append`, `recovery::floor`,
+//! `limits`, `bugs`, `config`, `types`, `error`, `metrics`, `device`, `format`, `append`, `recovery::floor`,
 //! `segment`, `catalog`, `shard`, `commit_log`, `recovery`, `store`, and this file.
 
 pub mod append;
+pub mod bugs;
 pub mod catalog;
 pub mod commit_log;
 pub mod config;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::state::State;
+use crate::bugs::{self, Bug};
 use crate::error::CatalogError;
 use crate::types::{
     NewShard, NewStream, Reshard, Shard, ShardEnd, ShardIndex, ShardUid, Stream, StreamChange,
@@ -214,7 +215,7 @@ impl Settings {
                     settings.arrivals_until.extend(limits);
                 }
                 StreamChange::Retention(hours) => {
-                    if hours > after.retention_hours {
+                    if hours > after.retention_hours && !bugs::is_on(Bug::ExpiredComesBack) {
                         after.trimmed_before = after.horizon(now);
                         settings.trimmed_before = Some(after.trimmed_before);
                     }

@@ -9,6 +9,7 @@ use super::CatalogReport;
 use super::entry::{Entry, Start};
 use super::mirrors::{self, FIRST_FRAME, Merged, NoteKind, Refusal};
 use super::state::{Snapshot, State};
+use crate::bugs::{self, Bug};
 use crate::device::{Device, File};
 use crate::error::{DeviceError, OpenError};
 use crate::format::journal::{self, HEADER_BYTES, PAYLOAD_BYTES_MAX};
@@ -292,11 +293,19 @@ impl Journal {
         if !entry.frees_space() {
             self.require_space(reserve).await?;
         }
-        for file in &self.files {
+        let mirrors = if bugs::is_on(Bug::OneMirror) { 1 } else { self.files.len() };
+        for file in &self.files[..mirrors] {
             if let Err(error) = file.write(self.end, vec![frame.clone()]).await {
                 return Err(self.take_back(error, reserve).await);
             }
-            file.sync_data().await.map_err(|error| AppendError::Failed(error.to_string()))?;
+            if bugs::is_on(Bug::CatalogNotSynced) {
+                continue;
+            }
+            let synced = match file.sync_data().await {
+                Err(_) if bugs::is_on(Bug::CatalogSyncRetried) => file.sync_data().await,
+                synced => synced,
+            };
+            synced.map_err(|error| AppendError::Failed(error.to_string()))?;
         }
         self.end += frame.len() as u64;
         self.number += 1;

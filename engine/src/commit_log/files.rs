@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{LogFileEntry, file_name};
+use crate::bugs::{self, Bug};
 use crate::device::{Device, File};
 use crate::error::DeviceError;
 use crate::format::page_header::{self, FileKind, PageHeader};
@@ -71,9 +72,13 @@ impl Preparation {
             file
         };
         file.write(0, vec![self.header(sequence, bytes)]).await?;
-        file.sync_data().await?;
+        if !bugs::is_on(Bug::LogHeaderNotSynced) {
+            file.sync_data().await?;
+        }
         files.rename(temporary, path).await?;
-        files.sync_dir(&self.directory).await?;
+        if !bugs::is_on(Bug::LogNameNotSynced) {
+            files.sync_dir(&self.directory).await?;
+        }
         Ok((!is_recycled).then_some(file))
     }
 
@@ -82,6 +87,16 @@ impl Preparation {
         (fields[0], fields[1]) = (sequence, bytes);
         let header = PageHeader { kind: FileKind::Log, store: self.store, fields };
         Bytes::copy_from_slice(&page_header::encode(&header))
+    }
+
+    /// What a log that forgets to sync does.
+    pub(super) async fn write_unsynced(
+        &self,
+        path: &Path,
+        offset: u64,
+        bytes: Bytes,
+    ) -> Result<(), DeviceError> {
+        self.device.files.open(path).await?.write(offset, vec![bytes]).await
     }
 
     /// Removes a file that nothing needs. A failure costs space only, until the next start.

@@ -17,6 +17,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 
+use crate::bugs::{self, Bug};
 use crate::config::Config;
 use crate::device::aligned::GroupBuffer;
 use crate::device::{Device, LogDevice, LogFile};
@@ -137,7 +138,8 @@ impl CommitLog {
     /// Continues at `cursor`, in a new file.
     pub(crate) fn resume(&self, cursor: ReplayStart, epoch: Epoch) {
         let newest = self.retired.borrow().iter().map(|entry| entry.sequence).max().unwrap_or(0);
-        self.next_sequence.set(newest.max(cursor.sequence) + 1);
+        let next = newest.max(cursor.sequence) + 1;
+        self.next_sequence.set(next - u64::from(bugs::is_on(Bug::LogFileReplaced)));
         self.cursor.set(cursor);
         self.epoch.set(epoch);
     }
@@ -217,7 +219,15 @@ impl CommitLog {
         let salt = group::salt(self.store, sequence, offset);
         let sealed = group::seal(header, prefixes, salt, buffer.as_mut_slice());
         let bytes = buffer.freeze();
-        if let Err(error) = current.file.write_durable(offset, bytes.clone()).await {
+        let written = if bugs::is_on(Bug::LogNotSynced) {
+            self.preparation.write_unsynced(&current.entry.path, offset, bytes.clone()).await
+        } else {
+            current.file.write_durable(offset, bytes.clone()).await
+        };
+        if let Err(error) = written
+            && !bugs::is_on(Bug::LogWriteErrorIgnored)
+            && !(bugs::is_on(Bug::FullDiskAcknowledged) && error.is_full())
+        {
             current.is_poisoned.set(true);
             return Err((bytes, error));
         }

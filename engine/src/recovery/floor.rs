@@ -14,6 +14,7 @@
 //! The work is bounded by the length of the file: each group is read once, and a later page is
 //! summed only when it claims the very log position that its place in the file gives it.
 
+use crate::bugs::{self, Bug};
 use crate::format::checksum::{FlippedBit, Salt};
 use crate::format::group::Head;
 use crate::format::{batch, group};
@@ -100,9 +101,11 @@ pub fn scan(
     let stranger = chain.follow(&log, limit);
     let (offset, position) = (chain.offset, chain.next.position);
     let resume = match stranger {
+        _ if bugs::is_on(Bug::CutAtFirstDamage) => None,
         None if position < limit => log.vouching_after(offset, position),
         found => found,
     };
+    let taken_over_at = taken_over_at.filter(|_| !bugs::is_on(Bug::CutAtFirstDamage));
     let mut flipped = None;
     let end = if let Some((resume, head)) = resume {
         let Head { header, .. } = head;
@@ -248,6 +251,7 @@ impl<'a> Log<'a> {
                     let in_file = usize::try_from(last.offset).map(|at| bit.moved_by(at + start));
                     flipped = in_file.ok();
                 }
+                Some(Err(_)) if bugs::is_on(Bug::TornTailKept) => {}
                 Some(Err(_)) | None => return LastGroup::Torn,
             }
             if flips > 1 {

@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::sync::Notify;
 
+use crate::bugs::{self, Bug};
 use crate::segment::Segment;
 use crate::types::{LostRange, Ordinal, ShardIndex, ShardUid, StreamId, Timestamp};
 use marks::Marks;
@@ -103,7 +104,9 @@ impl ShardLog {
     /// Makes records below `end` visible; their batches are in the tail cache already.
     pub(crate) fn advance(&self, end: Ordinal, last_arrival: Timestamp) {
         self.marks.advance(end.0, last_arrival.0);
-        self.changed.notify_waiters();
+        if !bugs::is_on(Bug::FollowersNotWoken) {
+            self.changed.notify_waiters();
+        }
     }
 
     /// Retention: records below `first_kept` are gone.

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::copy::copy_shards;
 use super::keeper::shards_with_work;
 use super::log_thread::{LogThread, Manifests, Since};
+use crate::bugs::{self, Bug};
 use crate::commit_log;
 use crate::error::DeviceError;
 use crate::format::manifest::{self, Manifest, ReplayStart};
@@ -33,7 +34,9 @@ pub(super) async fn checkpoint(log: &Rc<LogThread>) {
         Err(error) => {
             log.touch();
             log.checkpoint_requests.borrow_mut().extend(requests);
-            log.failed(&error);
+            if !bugs::is_on(Bug::CheckpointFailureIgnored) {
+                log.failed(&error);
+            }
         }
     }
 }
@@ -41,23 +44,33 @@ pub(super) async fn checkpoint(log: &Rc<LogThread>) {
 async fn run(log: &Rc<LogThread>) -> Result<(), DeviceError> {
     let replay = log.log.cursor();
     *log.since.borrow_mut() = Since { position: replay.position, first_change: None };
+    if bugs::is_on(Bug::LogReleasedEarly) {
+        log.log.release_before(replay.sequence).await;
+    }
     copy_shards(log, shards_with_work(log)).await?;
+    let replay = if bugs::is_on(Bug::ReplayStartsLate) { log.log.cursor() } else { replay };
     // From here to the first await is one moment: the floors, what must be synced for them, and
     // what they no longer name.
     let dirty = log.files.take_dirty();
     let garbage = log.garbage.borrow().len();
     let manifest = manifest(log, replay);
+    if bugs::is_on(Bug::GarbageRemovedEarly) {
+        let garbage = log.garbage.borrow().clone();
+        remove(log, garbage).await;
+    }
     log.files.sync(dirty).await.map_err(final_error)?;
     write_manifest(log, &manifest).await?;
     let before = log.manifests.replace(Manifests {
-        slot: 1 - log.manifests.get().slot,
+        slot: if bugs::is_on(Bug::OneManifestSlot) { 0 } else { 1 - log.manifests.get().slot },
         generation: manifest.generation,
         replay_sequence: replay.sequence,
     });
     let garbage = log.garbage.borrow_mut().drain(..garbage).collect();
     remove(log, garbage).await;
     // The manifest before this one is kept for the case that this one is damaged.
-    log.log.release_before(before.replay_sequence).await;
+    let is_newest = bugs::is_on(Bug::LogReleasedForNewest);
+    let needed = if is_newest { replay.sequence } else { before.replay_sequence };
+    log.log.release_before(needed).await;
     Ok(())
 }
 
@@ -84,7 +97,12 @@ async fn write_manifest(log: &LogThread, manifest: &Manifest) -> Result<(), Devi
         opened => opened?,
     };
     file.write(0, vec![Bytes::from(manifest::encode(manifest, log.store))]).await?;
-    file.sync_data().await.map_err(final_error)?;
+    let synced = match file.sync_data().await {
+        _ if bugs::is_on(Bug::ManifestNotSynced) => Ok(()),
+        Err(_) if bugs::is_on(Bug::ManifestSyncRetried) => file.sync_data().await,
+        synced => synced,
+    };
+    synced.map_err(final_error)?;
     // Each time: an attempt that found the disk full may have made the file.
     let directory = commit_log::directory(&log.config().directory);
     files.sync_dir(&directory).await.map_err(final_error)

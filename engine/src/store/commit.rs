@@ -16,6 +16,7 @@ use super::log_thread::{LogThread, Shared};
 use super::open;
 use super::queue::{Control, QueuedAppend, Work};
 use super::shard_writer::ShardWriter;
+use crate::bugs::{self, Bug};
 use crate::config::Durability;
 use crate::error::{AppendError, DeviceError};
 use crate::format::batch::Batch;
@@ -73,10 +74,19 @@ async fn commit(log: &LogThread, appends: Vec<QueuedAppend>) {
         refuse(log, appends);
         return;
     }
+    if bugs::is_on(Bug::AnsweredBeforeWritten) {
+        return answer_first(log, appends).await;
+    }
     match write_group(log, &appends).await {
         Ok((group, bytes)) => {
-            publish(log, &group, &bytes);
+            if !bugs::is_on(Bug::DirtyRead) {
+                publish(log, &group, &bytes);
+            }
             count(log, &group, bytes.len());
+            if bugs::is_on(Bug::StoredYetRefused) && appends.len() > 3 {
+                refuse(log, appends);
+                return;
+            }
             for (queued, outcomes) in appends.into_iter().zip(group.outcomes) {
                 let results = outcomes.into_iter().map(|run| run.map(Durable::witnessed));
                 // A caller that has gone does not want the answer.
@@ -89,7 +99,31 @@ async fn commit(log: &LogThread, appends: Vec<QueuedAppend>) {
                 refuse(log, appends);
             }
         }
+        Err(Failure::Write(_)) if bugs::is_on(Bug::PoisonIgnored) => {}
         Err(Failure::Write(error)) => log.shared.stop(&error.to_string()),
+    }
+}
+
+/// What a log that answers too early does.
+async fn answer_first(log: &LogThread, appends: Vec<QueuedAppend>) {
+    let (group, buffer) = {
+        let bytes: usize = appends.iter().map(|queued| queued.group_bytes).sum();
+        let most = (group::HEADER_BYTES + bytes).next_multiple_of(PAGE_BYTES);
+        if let Err(error) = log.log.make_room(most).await {
+            return log.failed(&error);
+        }
+        group_builder::build(log, &appends)
+    };
+    for (queued, outcomes) in appends.into_iter().zip(&group.outcomes) {
+        let results = outcomes.iter().cloned().map(|run| run.map(Durable::witnessed));
+        drop(queued.reply.send(results.collect()));
+    }
+    if group.batches.is_empty() {
+        return;
+    }
+    match log.log.write(&group.header, &group.prefixes, buffer).await {
+        Ok(bytes) => publish(log, &group, &bytes),
+        Err(error) => log.shared.stop(&error.to_string()),
     }
 }
 
@@ -117,6 +151,9 @@ async fn write_group(log: &LogThread, appends: &[QueuedAppend]) -> Result<(Group
         tokio::task::yield_now().await;
         return Ok((group, buffer.freeze()));
     }
+    if bugs::is_on(Bug::DirtyRead) {
+        publish(log, &group, &Bytes::copy_from_slice(buffer.as_slice()));
+    }
     let start = Instant::now();
     let written = log.log.write(&group.header, &group.prefixes, buffer).await;
     let micros = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -141,7 +178,14 @@ fn publish(log: &LogThread, group: &Group, bytes: &Bytes) {
         pending += batch.bytes().len() as u64;
         let tail_batch = TailBatch { batch: batch.clone(), segment, offset };
         log.tail.borrow_mut().admit(&placed.shard, tail_batch);
-        placed.shard.advance(batch.end(), batch.last_arrival());
+        let end = if bugs::is_on(Bug::EndTooHigh) {
+            batch.end().plus(1)
+        } else if bugs::is_on(Bug::EndTooLow) {
+            Ordinal(batch.end().0 - 1)
+        } else {
+            batch.end()
+        };
+        placed.shard.advance(end, batch.last_arrival());
         let mut writer = placed.writer.borrow_mut();
         writer.await_copy(segment, offset, batch);
         if writer.pending_bytes >= copy_bytes {
@@ -223,7 +267,10 @@ fn close_shards(log: &LogThread, shards: &[ShardUid]) -> Result<Vec<Ordinal>, Sh
     let writers: Vec<_> = shards.iter().map(open).collect::<Result<_, _>>()?;
     let close = |writer: &Rc<RefCell<ShardWriter>>| {
         let mut writer = writer.borrow_mut();
-        writer.is_closed = true;
+        writer.is_closed = !bugs::is_on(Bug::ParentStaysOpen);
+        if bugs::is_on(Bug::ParentEndsEarly) && writer.next > Ordinal::FIRST {
+            return Ordinal(writer.next.0 - 1);
+        }
         writer.next
     };
     Ok(writers.iter().map(close).collect())

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use super::log_thread::LogThread;
 use super::shard_writer::{OpenSegment, ShardWriter};
 use super::totals::surveyed_footer;
+use crate::bugs::{self, Bug};
 use crate::error::DeviceError;
 use crate::format::page_header::{self, FileKind, PageHeader};
 use crate::segment;
@@ -69,8 +70,13 @@ async fn copy_shard(log: &LogThread, shard: ShardUid) -> Result<(), DeviceError>
         if let Some(front) = writer.borrow_mut().open.front_mut() {
             front.exists = true;
         }
+        if bugs::is_on(Bug::BatchLeavesEarly) {
+            let shard = Arc::clone(&writer.borrow().log);
+            log.tail.borrow_mut().copied(&shard, shard.end());
+        }
         for (offset, pieces) in job.writes {
-            file.write(offset, pieces).await?;
+            let moved = u64::from(bugs::is_on(Bug::BatchMisplaced) && offset > 0) * 8;
+            file.write(offset + moved, pieces).await?;
         }
         landed(log, &writer, job.batches);
     }

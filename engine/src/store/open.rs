@@ -14,6 +14,7 @@ use super::log_thread::{LogThread, Manifests, Shared, Space};
 use super::replay;
 use super::segment_files::SegmentFiles;
 use super::shard_writer::ShardWriter;
+use crate::bugs::{self, Bug};
 use crate::catalog::{self, Catalog};
 use crate::commit_log::{self, BEGINNING, CommitLog, LogFileEntry};
 use crate::device::aligned::BufferPool;
@@ -135,6 +136,9 @@ fn log_thread(
 /// A process before this one may have been killed before it synced a name that is found here: from
 /// now on none of them goes.
 async fn sync_names(device: &Device, data: &Path) -> Result<(), DeviceError> {
+    if bugs::is_on(Bug::FoundNamesNotSynced) {
+        return Ok(());
+    }
     let log = commit_log::directory(data);
     for directory in log.ancestors().take(3).chain([&*segment::directory(data)]) {
         device.files.sync_dir(directory).await?;
@@ -181,7 +185,9 @@ async fn read_manifests(
             Err(error) => return Err(error.into()),
         };
         // It may have been written by a process that was killed before it synced it.
-        file.sync_data().await?;
+        if !bugs::is_on(Bug::FoundManifestNotSynced) {
+            file.sync_data().await?;
+        }
         let len = usize::try_from(file.bytes().await?).unwrap_or(usize::MAX);
         let decoded = manifest::decode(&file.read(0, len).await?, store);
         if let Err(error) = &decoded {
@@ -327,7 +333,7 @@ fn build_shard(
     let mut shard_log =
         ShardLog::new(shard.uid, shard.index, stream, first_kept, end, floor.last_arrival);
     shard_log.lost.clone_from(&shard.lost);
-    if shard.closed.is_some() {
+    if shard.closed.is_some() && !bugs::is_on(Bug::ClosedShardReopened) {
         shard_log.close();
     }
     let shared = active.and_then(|(id, _)| segments.iter().find(|s| s.id == id).cloned());
@@ -336,7 +342,9 @@ fn build_shard(
     log.shared.shards.insert(Arc::clone(&shard_log));
     let mut writer = ShardWriter::new(shard_log, floor, shared);
     writer.closed_end = shard.closed.map(|closed| closed.end);
-    writer.bind(shard);
+    if !bugs::is_on(Bug::ArrivalLimitForgotten) {
+        writer.bind(shard);
+    }
     if let Some(front) = writer.open.front_mut() {
         front.stale_bytes = listed.get(&front.id).map_or(0, |file| file.bytes);
     }

@@ -12,6 +12,7 @@ use super::copy::copy_shards;
 use super::keeper::shards_with_work;
 use super::log_thread::LogThread;
 use super::open::{ListedSegments, discard};
+use crate::bugs::{self, Bug};
 use crate::commit_log::LogFileEntry;
 use crate::error::DeviceError;
 use crate::format::batch::{self, Batch};
@@ -44,10 +45,12 @@ pub(super) async fn replay(
     while let Some(file) = scan.next().await? {
         // A last group may stand in the system's or the device's cache only: before anybody reads
         // it, it is made durable. It is in the last file but one when its write was tried again.
-        files.open(&file.entry.path).await?.sync_data().await?;
+        if !bugs::is_on(Bug::ReplayNotSynced) {
+            files.open(&file.entry.path).await?.sync_data().await?;
+        }
         log.touch();
         report(log, &file, &mut losses);
-        for found in &file.groups {
+        for found in file.groups.iter().skip(usize::from(bugs::is_on(Bug::ReplaySkipsGroup))) {
             epoch = epoch.max(found.head.header.epoch);
             let group = copy_of(found, &file.bytes);
             let is_after = file.damage.last().is_none_or(|damage| found.offset >= damage.range.end);
@@ -64,6 +67,9 @@ pub(super) async fn replay(
             if log.pending_bytes.get() > PENDING_BYTES_MAX {
                 copy_shards(log, shards_with_work(log)).await?;
             }
+        }
+        if bugs::is_on(Bug::ReplaySkipsFile) {
+            break;
         }
     }
     let cursor = scan.cursor();
@@ -116,7 +122,7 @@ fn open_batch(
     };
     losses.is_sound(prefix.shard, is_after_damage);
     log.shared.metrics.repaired_bits.add(u64::from(batch.repaired()));
-    if batch.end() <= next {
+    if batch.end() <= next && !bugs::is_on(Bug::ReplayedTwice) {
         return None;
     }
     let shard = prefix.shard;
@@ -173,7 +179,7 @@ async fn break_tail(log: &Rc<LogThread>, shard: ShardUid) -> Result<(), DeviceEr
 async fn settle(log: &Rc<LogThread>, losses: &Losses) -> Result<(), DeviceError> {
     let writers: Vec<_> = log.writers.borrow().iter().map(|(k, v)| (*k, Rc::clone(v))).collect();
     for (uid, writer) in writers {
-        let lost = losses.after_last(uid);
+        let lost = losses.after_last(uid) * u64::from(!bugs::is_on(Bug::OrdinalsReused));
         let next = writer.borrow().next;
         // A closed shard ends where the catalogue says, lost or not.
         let end = writer.borrow().closed_end.unwrap_or_else(|| next.plus(lost));

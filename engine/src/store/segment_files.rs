@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::bugs::{self, Bug};
 use crate::device::{Device, File};
 use crate::error::DeviceError;
 use crate::types::SegmentId;
@@ -129,13 +130,21 @@ impl SegmentFiles {
     /// The first failure: what is durable is then unknown.
     pub(super) async fn sync(&self, dirty: Dirty) -> Result<(), DeviceError> {
         let files = &self.device.files;
+        if bugs::is_on(Bug::SegmentsNotSynced) {
+            return files.sync_dir(&self.directory).await;
+        }
         if dirty.too_many {
             files.sync_all_files(&self.directory).await?;
         }
         for file in dirty.files.values() {
-            file.sync_data().await?;
+            let synced = file.sync_data().await;
+            if bugs::is_on(Bug::SegmentSyncRetried) && synced.is_err() {
+                file.sync_data().await?;
+            } else {
+                synced?;
+            }
         }
-        if dirty.names {
+        if dirty.names && !bugs::is_on(Bug::SegmentNamesNotSynced) {
             files.sync_dir(&self.directory).await?;
         }
         Ok(())

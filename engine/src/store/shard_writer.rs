@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use crate::bugs::{self, Bug};
 use crate::config::Config;
 use crate::format::batch::{self, Batch};
 use crate::format::manifest::{ActiveFloor, ShardFloor};
@@ -185,6 +186,10 @@ impl ShardWriter {
     /// time of the shard.
     pub(super) fn arrival(&self, now: Timestamp) -> Timestamp {
         let (from, until) = self.arrivals;
+        if bugs::is_on(Bug::ArrivalFalls) {
+            return now.max(from).min(until);
+        }
+        let until = if bugs::is_on(Bug::ArrivalLimitIgnored) { NEVER } else { until };
         now.max(from).min(until).max(self.last_arrival)
     }
 
@@ -326,8 +331,17 @@ impl ShardWriter {
 
     /// What a manifest may state now; `None` for a shard that never had a record.
     pub(super) fn floor(&self) -> Option<ShardFloor> {
-        let first_kept = self.log.first_kept();
-        (self.copied.next > Ordinal::FIRST).then_some(ShardFloor { first_kept, ..self.copied })
+        let mut floor = ShardFloor { first_kept: self.log.first_kept(), ..self.copied };
+        if bugs::is_on(Bug::TrimForgotten) {
+            floor.first_kept = Ordinal::FIRST;
+        }
+        if bugs::is_on(Bug::LastArrivalForgotten) {
+            floor.last_arrival = Timestamp(0);
+        }
+        if bugs::is_on(Bug::ManifestAhead) {
+            floor.next = self.log.end();
+        }
+        (self.copied.next > Ordinal::FIRST).then_some(floor)
     }
 
     /// Gives up ordinals that may have been answered but are lost, up to `next`.

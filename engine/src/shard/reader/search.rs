@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{RETRIES_MAX, Reader};
+use crate::bugs::{self, Bug};
 use crate::error::DeviceError;
 use crate::segment::Segment;
 use crate::segment::index::Target;
@@ -125,7 +126,8 @@ impl Reader {
                 break;
             }
             let batch = cursor.open(&found).await?;
-            return Ok(base.plus(batch.map_or(0, |batch| u64::from(batch.first_at(at)))));
+            let found = base.plus(batch.map_or(0, |batch| u64::from(batch.first_at(at))));
+            return Ok(found.plus(u64::from(bugs::is_on(Bug::SearchTooFar))));
         }
         Ok(due.unwrap_or(segment.base).min(until))
     }
@@ -145,7 +147,10 @@ fn search_tail(shard: &ShardLog, at: Timestamp) -> InTail {
     if !tail.batches.front().is_some_and(|held| is_inside(held.batch.header.first_arrival)) {
         return InTail::Before(tail.first());
     }
-    let position = tail.batches.partition_point(|held| held.batch.last_arrival() < at);
+    let mut position = tail.batches.partition_point(|held| held.batch.last_arrival() < at);
+    if bugs::is_on(Bug::SearchTooShort) {
+        position = position.saturating_sub(1);
+    }
     InTail::Found(tail.batches.get(position).map_or(Ordinal(u64::MAX), |held| {
         held.batch.header.base_ordinal.plus(u64::from(held.batch.first_at(at)))
     }))
