@@ -37,6 +37,8 @@ bugs! {
     ReplayNotSynced,
     /// What the last process left unsynced in the manifests is not synced by a start.
     FoundManifestNotSynced,
+    /// What the last process could not sync of the manifests is not written again by a start.
+    FoundManifestNotWritten,
     /// Names that the last process left unsynced are not synced by a start.
     FoundNamesNotSynced,
     /// Appends are answered before their group is written.

@@ -179,17 +179,24 @@ async fn read_manifests(
     let mut slots = [None, None];
     for (slot, read) in (0u8..).zip(&mut slots) {
         let path = manifest_path(data, slot);
-        let file = match device.files.open_read(&path).await {
+        let file = match device.files.open(&path).await {
             Ok(file) => file,
             Err(error) if error.kind == std::io::ErrorKind::NotFound => continue,
             Err(error) => return Err(error.into()),
         };
-        // It may have been written by a process that was killed before it synced it.
-        if !bugs::is_on(Bug::FoundManifestNotSynced) {
-            file.sync_data().await?;
-        }
         let len = usize::try_from(file.bytes().await?).unwrap_or(usize::MAX);
         let decoded = manifest::decode(&file.read(0, len).await?, store);
+        // It may have been written by a process that was killed before it synced it, or that was
+        // told that syncing it failed: then it stands in the system's cache only, and a sync that
+        // succeeds now says nothing. What is written again is there for certain.
+        if let Ok(found) = &decoded
+            && !bugs::is_on(Bug::FoundManifestNotSynced)
+        {
+            if !bugs::is_on(Bug::FoundManifestNotWritten) {
+                file.write(0, vec![manifest::encode(found, store).into()]).await?;
+            }
+            file.sync_data().await?;
+        }
         if let Err(error) = &decoded {
             if matches!(error, FormatError::Version { .. }) {
                 return Err(identity::unreadable(path, error));
