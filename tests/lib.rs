@@ -4,6 +4,7 @@
 pub mod history;
 pub mod process;
 pub mod raw;
+pub mod sim;
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};

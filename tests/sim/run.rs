@@ -1,0 +1,124 @@
+//! One simulation from beginning to end.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Once;
+
+use kinelog_engine::bugs;
+use tokio::task::LocalSet;
+
+use super::options::Options;
+use super::shared::Counts;
+use super::story::Story;
+use super::world::World;
+use crate::history::check;
+
+/// What came of a simulation.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// What is wrong, empty when nothing is.
+    pub wrong: Vec<String>,
+    /// All that happened.
+    pub events: Vec<String>,
+    /// What was met, by name.
+    pub counts: Counts,
+    /// How long it took, once nothing failed any more, until all open shards took writes, in
+    /// simulated milliseconds.
+    pub healing_ms: Option<u64>,
+    /// All files at the end, as the last process saw them.
+    pub files: BTreeMap<PathBuf, Vec<u8>>,
+}
+
+thread_local! {
+    static PANICS: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
+}
+
+/// Panics on a thread that runs a simulation are findings of it, not lines on the terminal.
+fn catch_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            let caught = PANICS.with_borrow_mut(|panics| {
+                panics.as_mut().map(|panics| panics.push(info.to_string())).is_some()
+            });
+            if !caught {
+                usual(info);
+            }
+        }));
+    });
+}
+
+/// Runs a simulation on this thread.
+///
+/// # Panics
+///
+/// When the system grants no runtime.
+pub fn run(options: &Options, story: &Story) -> Outcome {
+    catch_panics();
+    PANICS.set(Some(Vec::new()));
+    bugs::switch(options.bug);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime without I/O needs nothing of the system");
+    let outcome = RefCell::new(Outcome::default());
+    let told = catch_unwind(AssertUnwindSafe(|| {
+        let tasks = LocalSet::new();
+        tasks.block_on(&runtime, tell(options.clone(), story, &outcome));
+    }));
+    drop(catch_unwind(AssertUnwindSafe(|| drop(runtime))));
+    bugs::switch(None);
+    let mut outcome = outcome.into_inner();
+    let panics = PANICS.take().unwrap_or_default();
+    if told.is_err() && panics.is_empty() {
+        outcome.wrong.push("the simulation ended early".to_owned());
+    }
+    outcome.wrong.extend(panics);
+    outcome
+}
+
+async fn tell(options: Options, story: &Story, outcome: &RefCell<Outcome>) {
+    let mut world = match World::new(options).await {
+        Ok(world) => world,
+        Err(wrong) => {
+            outcome.borrow_mut().wrong.push(wrong);
+            return;
+        }
+    };
+    for step in &story.0 {
+        if world.is_over || !world.shared.wrong.borrow().is_empty() {
+            break;
+        }
+        world.step(step).await;
+    }
+    if !world.is_over {
+        world.epilogue().await;
+    }
+    let (is_whole, healing_ms) = (!world.is_over, world.healing_ms);
+    let files = world.disk.snapshot();
+    for task in world.followers.drain(..).chain(world.pending.drain(..)) {
+        task.abort();
+        drop(task.await);
+    }
+    let shared = Rc::clone(&world.shared);
+    drop(world);
+    // Whoever still holds it is a task that will never end; what it has taken down counts.
+    let mut outcome = outcome.borrow_mut();
+    let history = shared.recorder.history();
+    outcome.wrong.extend(shared.wrong.borrow().iter().cloned());
+    if is_whole
+        && outcome.wrong.is_empty()
+        && let Err(violations) = check(&history)
+    {
+        outcome.wrong.extend(violations.iter().take(20).map(ToString::to_string));
+    }
+    outcome.events.clone_from(&shared.events.borrow());
+    outcome.counts.clone_from(&shared.counts.borrow());
+    outcome.files = files;
+    outcome.healing_ms = healing_ms;
+}

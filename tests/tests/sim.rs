@@ -1,0 +1,134 @@
+//! Simulations of the engine by seed. More of them, and one alone: the command `sim`; see
+//! docs/durability.md.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock};
+
+use kinelog_engine::device::simulated::{Fault, Operation, Survive};
+use kinelog_tests::sim::{Counts, End, Options, Outcome, Rot, Step, Story, run, shrink};
+
+/// Seeds of the swarm. The command runs any number.
+const SWARM_SEEDS: u64 = 1_000;
+/// Seeds that run twice.
+const TWICE_SEEDS: u64 = 60;
+/// Seeds with many faults that must be got over.
+const LIVELY_SEEDS: u64 = 150;
+/// Simulated milliseconds in which a store takes writes again once nothing fails any more: the two
+/// seconds it is given, and what a start and the writes take.
+const HEALING_MS_MAX: u64 = 2_500;
+
+/// Runs seeds `0..seeds` on all cores; `each` sees what came of them, in no order.
+fn run_all(
+    seeds: u64,
+    of: impl Fn(u64) -> Options + Sync,
+    each: impl Fn(&Options, &Story, Outcome) + Sync,
+) {
+    let next = AtomicU64::new(0);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds {
+                        return;
+                    }
+                    let options = of(seed);
+                    let story = Story::of(&options);
+                    let outcome = run(&options, &story);
+                    each(&options, &story, outcome);
+                }
+            });
+        }
+    });
+}
+
+/// The shortest story of a failure, with all it takes to see it again.
+fn told(options: &Options, story: &Story) -> String {
+    let short = shrink(options, story);
+    let wrong = run(options, &short).wrong.join("\n  ");
+    format!("{options}\n{short}  {wrong}")
+}
+
+/// The swarm, run once for all tests that look at it.
+fn swarm() -> &'static (Counts, Vec<String>) {
+    static SWARM: OnceLock<(Counts, Vec<String>)> = OnceLock::new();
+    SWARM.get_or_init(|| {
+        let (counts, failed) = (Mutex::new(Counts::new()), Mutex::new(Vec::new()));
+        run_all(SWARM_SEEDS, Options::of, |options, story, outcome| {
+            let mut counts = counts.lock().expect("no holder panics");
+            for (name, times) in outcome.counts {
+                *counts.entry(name).or_default() += times;
+            }
+            if !outcome.wrong.is_empty() {
+                failed.lock().expect("no holder panics").push(told(options, story));
+            }
+        });
+        let unlocked = "no holder panicked";
+        (counts.into_inner().expect(unlocked), failed.into_inner().expect(unlocked))
+    })
+}
+
+#[test]
+fn sim_swarm() {
+    let (_, failed) = swarm();
+    assert!(failed.is_empty(), "{} seeds fail; the first:\n{}", failed.len(), failed[0]);
+}
+
+#[test]
+fn sim_deterministic() {
+    run_all(TWICE_SEEDS, Options::of, |options, story, outcome| {
+        let again = run(options, story);
+        assert_eq!(outcome.events, again.events, "seed {}", options.seed);
+        assert!(outcome.files == again.files, "seed {} leaves other bytes", options.seed);
+        assert!(outcome == again, "seed {}", options.seed);
+    });
+}
+
+#[test]
+fn sim_liveness() {
+    run_all(LIVELY_SEEDS, Options::lively, |options, story, outcome| {
+        assert!(outcome.wrong.is_empty(), "{}", told(options, story));
+        let healing_ms = outcome.healing_ms.expect("a run that ends has healed");
+        assert!(healing_ms <= HEALING_MS_MAX, "seed {}: {healing_ms} ms", options.seed);
+    });
+}
+
+#[test]
+fn sim_regressions() {
+    for (what, options, story) in regressions() {
+        let outcome = run(&options, &story);
+        assert!(outcome.wrong.is_empty(), "{what}: {}", told(&options, &story));
+    }
+}
+
+/// Stories that failed once: what was wrong, and how it came about.
+fn regressions() -> Vec<(&'static str, Options, Story)> {
+    let plain = |seed| {
+        let mut options = Options::of(seed);
+        (options.rot, options.rates, options.pauses_max, options.shards) =
+            (Rot::None, vec![], 0, 2);
+        options.config.checkpoint_log_bytes = 1 << 30;
+        options.config.checkpoint_interval_ms = 3_600_000;
+        options
+    };
+    let send = || Step::Send { calls: 1, shard: 0, runs: 2, records: 1, bytes: 700, wait: true };
+    let fail = |nth, fault| Step::Fail { operation: Operation::SyncData, nth, fault };
+    // The second manifest ever is lost in a failed sync, the next process believes it, and the
+    // write of the third one is torn.
+    let manifests = (0..40).map(|seed| {
+        let steps = vec![
+            send(),
+            Step::Checkpoint,
+            send(),
+            fail(3, Fault::LosePages),
+            Step::Checkpoint,
+            send(),
+            fail(3, Fault::PowerOff),
+            Step::Crash { nth: 1_000, end: End::Cut(Survive::Random) },
+            Step::Checkpoint,
+        ];
+        ("a manifest that was never on the disk was relied upon", plain(seed), Story(steps))
+    });
+    manifests.collect()
+}
