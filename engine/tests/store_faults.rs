@@ -361,6 +361,36 @@ async fn a_directory_of_a_newer_version_is_left_alone() {
 }
 
 #[tokio::test]
+async fn a_segment_without_a_sound_batch_takes_no_other_along() {
+    let bench = Bench::new(15);
+    let engine = bench.open().await;
+    let created = stream(&engine, "s", 1).await;
+    let shard = &created.shards[0];
+    append(&engine, shard, &[payload(0, 100)]).await.unwrap();
+    engine.close().await;
+    drop(engine);
+    // A start makes a new segment, and the next start must seal it by what it finds there.
+    let engine = bench.open().await;
+    append(&engine, shard, &[payload(1, 100)]).await.unwrap();
+    engine.close().await;
+    drop(engine);
+    let files = bench.disk.snapshot().into_keys();
+    let newest = files.filter(|path| path.extension().is_some_and(|it| it == "seg")).max();
+    bench.disk.alter(&newest.unwrap(), |bytes| bytes[4096..].fill(0xa5)).unwrap();
+    let engine = bench.open().await;
+    append(&engine, shard, &[payload(2, 100)]).await.unwrap();
+    engine.checkpoint().await.unwrap();
+    engine.run_retention().await;
+    let limit = ReadLimit { records: 10, bytes: 10_000 };
+    let read = engine.read(&created, shard, Ordinal::FIRST, limit).await.unwrap();
+    assert_eq!(read.records.iter().map(number).collect::<Vec<_>>(), [0]);
+    let found = engine.ordinal_at(shard, bench.clock_now()).await.unwrap();
+    assert_eq!(found, Ordinal::FIRST, "all arrived in one millisecond");
+    let error = engine.read(&created, shard, read.next, limit).await.err();
+    assert!(matches!(error, Some(ReadError::Damaged { .. })), "{error:?}");
+}
+
+#[tokio::test]
 async fn a_start_cut_short_anywhere_is_repeated() {
     for nth in 1..60 {
         let mut bench = Bench::new(nth);

@@ -35,7 +35,10 @@ pub(super) async fn surveyed_footer(
         index.offer(totals.add(&found.header, found.header_crc, found.position));
         cursor.skip(&found);
     }
-    let mut totals = totals.unwrap_or_else(|| Totals::new(segment.base, Timestamp(0), end));
+    // Without a sound batch nothing says when its records arrived: never sounds late enough that no
+    // segment before it is taken for older, and given up or passed over.
+    let unknown = || Totals::new(segment.base, Timestamp(u64::MAX), end);
+    let mut totals = totals.unwrap_or_else(unknown);
     totals.end = end;
     Ok(totals.footer(&index, segment.id, segment.shard))
 }
