@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 
+use kinelog_engine::bugs::Bug;
 use kinelog_engine::device::simulated::{Fault, Operation, Survive};
 use kinelog_tests::sim::{Counts, End, Options, Outcome, Rot, Step, Story, run, shrink};
 
@@ -131,4 +132,85 @@ fn regressions() -> Vec<(&'static str, Options, Story)> {
         ("a manifest that was never on the disk was relied upon", plain(seed), Story(steps))
     });
     manifests.collect()
+}
+
+/// Each fault that the swarm finds, and how many of its seeds that took.
+const FOUND: &[(Bug, u64)] = &[
+    (Bug::LogNotSynced, 2),
+    (Bug::LogNameNotSynced, 2),
+    (Bug::LogHeaderNotSynced, 25),
+    (Bug::SegmentsNotSynced, 8),
+    (Bug::SegmentNamesNotSynced, 8),
+    (Bug::CatalogNotSynced, 2),
+    (Bug::ReplayNotSynced, 166),
+    (Bug::FoundManifestNotWritten, 100),
+    (Bug::FoundNamesNotSynced, 2),
+    (Bug::AnsweredBeforeWritten, 2),
+    (Bug::LogWriteErrorIgnored, 37),
+    (Bug::FullDiskAcknowledged, 114),
+    (Bug::CheckpointFailureIgnored, 94),
+    (Bug::StoredYetRefused, 1),
+    (Bug::CutAtFirstDamage, 34),
+    (Bug::TornTailKept, 60),
+    (Bug::ReplaySkipsGroup, 2),
+    (Bug::ReplaySkipsFile, 10),
+    (Bug::LogFileReplaced, 6),
+    (Bug::BatchMisplaced, 1),
+    (Bug::BatchLeavesEarly, 119),
+    (Bug::LogReleasedEarly, 16),
+    (Bug::ReplayStartsLate, 32),
+    (Bug::ManifestAhead, 32),
+    (Bug::GarbageRemovedEarly, 95),
+    (Bug::ReshardNotWritten, 2),
+    (Bug::ChangeNotWritten, 2),
+    (Bug::ParentStaysOpen, 4),
+    (Bug::ParentEndsEarly, 4),
+    (Bug::ArrivalLimitIgnored, 18),
+    (Bug::ArrivalLimitForgotten, 2),
+    (Bug::ArrivalFalls, 8),
+    (Bug::LastArrivalForgotten, 4),
+    (Bug::EndTooHigh, 4),
+    (Bug::EndTooLow, 4),
+    (Bug::RetentionEarly, 107),
+    (Bug::TrimForgotten, 39),
+    (Bug::ExpiredComesBack, 60),
+    (Bug::ExpiredShown, 8),
+    (Bug::SeamSkipped, 1),
+    (Bug::SearchTooFar, 38),
+    (Bug::RecordUnchecked, 8),
+    (Bug::GroupUnchecked, 6),
+    (Bug::ManifestUnchecked, 141),
+    (Bug::CatalogUnchecked, 31),
+];
+
+#[test]
+fn sim_finds_seeded_bugs() {
+    let missed = Mutex::new(Vec::new());
+    let next = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while let Some((bug, needed)) = taken(&next) {
+                    // The seed that found it first, and others where the store has changed since.
+                    let is_found = (needed - 1..needed).chain(0..MORE_SEEDS).any(|seed| {
+                        let options = Options { bug: Some(bug), ..Options::of(seed) };
+                        !run(&options, &Story::of(&options)).wrong.is_empty()
+                    });
+                    if !is_found {
+                        missed.lock().expect("no holder panics").push(bug);
+                    }
+                }
+            });
+        }
+    });
+    let missed = missed.into_inner().expect("no holder panicked");
+    assert!(missed.is_empty(), "not found: {missed:?}");
+}
+
+/// Seeds that a fault has when its own does not find it any more.
+const MORE_SEEDS: u64 = 400;
+
+fn taken(next: &AtomicU64) -> Option<(Bug, u64)> {
+    let at = next.fetch_add(1, Ordering::Relaxed);
+    FOUND.get(usize::try_from(at).ok()?).copied()
 }
