@@ -23,26 +23,20 @@ mod subscribing {
 )]
 mod sequences;
 
-/// The target: the bytes that a random generator would give.
+/// The target: the seeds of the steps, four bytes each.
 pub fn run(data: &[u8]) {
     if let Err(story) = sequences::try_chosen_by(data) {
         panic!("{story}");
     }
 }
 
-/// Bytes of a random generator, a few and many.
+/// Sequences of a few steps and of many.
 pub fn seeds() -> Vec<Seed> {
-    let random = |seed, bytes| {
-        let mut input = vec![0; bytes];
+    let random = |seed, steps: usize| {
+        let mut input = vec![0; steps * 4];
         fastrand::Rng::with_seed(seed).fill(&mut input);
         input
     };
-    vec![
-        ("a", random(1, 200)),
-        ("b", random(2, 800)),
-        ("c", random(3, 1600)),
-        ("d", random(4, 3200)),
-        ("e", random(5, 3200)),
-        ("f", random(6, 3200)),
-    ]
+    let seeds = [("a", 4), ("b", 8), ("c", 12), ("d", 20), ("e", 30), ("f", 40)];
+    (0..).zip(seeds).map(|(seed, (name, steps))| (name, random(seed, steps))).collect()
 }

@@ -95,7 +95,7 @@ targets! {
     "sequence_number": sequence_number::run, sequence_number::seeds, 1;
     "sigv4_canonical": signature::run_canonical, signature::canonical_seeds, 1;
     "sigv4_header": signature::run_header, signature::header_seeds, 1;
-    "snapshot": catalogue::run_snapshot, catalogue::snapshot_seeds, 40;
+    "snapshot": catalogue::run_snapshot, catalogue::snapshot_seeds, 200;
 }
 
 /// Writes `value` at `at`, if it fits.

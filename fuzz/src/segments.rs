@@ -43,7 +43,8 @@ pub fn run_index(data: &[u8]) {
         index.sort_by_key(|entry| entry.position);
     }
     trailer.index_entries = u32::try_from(index.len()).expect("there are few");
-    match choices.below(6) {
+    let what = choices.below(6);
+    match what {
         0 => trailer.records = choices.number(),
         1 => trailer.first_arrival = Timestamp(choices.number()),
         2 => trailer.last_arrival = Timestamp(choices.number()),
@@ -55,7 +56,8 @@ pub fn run_index(data: &[u8]) {
     let bytes = files.get_mut(path).expect("it is one of them");
     bytes.truncate(end);
     bytes.extend(footer::encode(&index, &trailer));
-    let found = sample.survives(files);
+    // A trailer with a right sum is believed in its times.
+    let found = if what < 3 { sample.survives(files) } else { sample.survives_in_time(files) };
     assert_eq!(found.as_ref(), Some(&sample.written), "an index only says where to look");
 }
 

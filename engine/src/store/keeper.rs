@@ -97,7 +97,8 @@ fn is_checkpoint_due(log: &LogThread) -> bool {
     let since = log.since.borrow();
     let interval = Duration::from_millis(log.config().checkpoint_interval_ms);
     let is_late = since.first_change.is_some_and(|change| change.elapsed() >= interval);
-    let written = log.log.cursor().position - since.position;
+    // A manifest with a right sum and a wrong position may be ahead of the log.
+    let written = log.log.cursor().position.saturating_sub(since.position);
     // A full disk is asked again by `copy_due` first.
     let may = !log.space.get().is_refused && log.shared.stopped().is_none();
     let is_asked = !log.checkpoint_requests.borrow().is_empty();

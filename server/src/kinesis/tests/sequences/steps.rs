@@ -349,6 +349,11 @@ pub(super) fn operations() -> Vec<&'static str> {
 
 /// Up to so many steps.
 pub(super) fn sequences(most: usize) -> impl Strategy<Value = Vec<Step>> {
+    prop::collection::vec(step(), 1..most)
+}
+
+/// One step.
+pub(super) fn step() -> impl Strategy<Value = Step> {
     let call = |(weight, operation, body): (u32, &'static str, Choice)| {
         let step = (any::<bool>(), body).prop_map(move |(and_wait, body)| {
             if and_wait { Step::CallAndWait(operation, body) } else { Step::Call(operation, body) }
@@ -364,5 +369,5 @@ pub(super) fn sequences(most: usize) -> impl Strategy<Value = Vec<Step>> {
     // The seed of the first disk is 1.
     let cut = (2..u64::MAX, select(survive.to_vec()));
     steps.push((3, cut.prop_map(|(seed, survive)| Step::PowerCut(seed, survive)).boxed()));
-    prop::collection::vec(Union::new_weighted(steps), 1..most)
+    Union::new_weighted(steps)
 }
