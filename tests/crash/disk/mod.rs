@@ -67,8 +67,10 @@ pub(crate) struct Write {
 pub(crate) enum Fault {
     /// The write after so many others.
     Write(u64),
-    /// The flush after so many others. What it should have made durable never will be, although
-    /// reads go on to show it.
+    /// The flush after so many others, and all that follow until the power is back. What the first
+    /// should have made durable never will be, although reads go on to show it. A disk that lost
+    /// writes and then answered the flush of whoever wrote them with success would lie: the one
+    /// that fails may have been asked for by somebody else.
     Flush(u64),
 }
 
@@ -98,6 +100,7 @@ struct State {
     faults_met: u64,
     bad: Vec<Range<u64>>,
     is_off: bool,
+    cannot_flush: bool,
     is_stalled: bool,
 }
 
@@ -146,11 +149,12 @@ impl Disk {
 
     pub(crate) fn flush(&self) -> Result<(), Broken> {
         let mut state = self.answering();
-        if state.is_off {
+        if state.is_off || state.cannot_flush {
             return Err(Broken);
         }
         let cache = std::mem::take(&mut state.cache);
         if state.meets(Fault::Flush(0)) {
+            state.cannot_flush = true;
             return Err(Broken);
         }
         state.flushes += 1;
@@ -175,7 +179,7 @@ impl Disk {
         let cache = std::mem::take(&mut state.cache);
         keep(&mut state.durable, &cache, kept, rng);
         state.current = state.durable.clone();
-        (state.is_off, state.fault) = (false, None);
+        (state.is_off, state.cannot_flush, state.fault) = (false, false, None);
     }
 
     /// Puts this image in place of everything.
@@ -185,7 +189,8 @@ impl Disk {
         state.current = image.clone();
         state.durable = image;
         state.bad.clear();
-        (state.is_off, state.fault, state.events) = (false, None, None);
+        (state.is_off, state.cannot_flush) = (false, false);
+        (state.fault, state.events) = (None, None);
     }
 
     /// What reads see now.
