@@ -22,6 +22,9 @@ pub(super) const STORE_START: &str = "start after kill -9";
 
 /// Payload of a call whose records grow, in bytes.
 const CALL_BYTES: usize = 512 << 10;
+/// Payloads under way at once while records grow, in bytes: beyond what its queue holds (64 MiB) the
+/// server throttles, as it should.
+const IN_FLIGHT_BYTES: usize = 32 << 20;
 const GIB: f64 = 1_073_741_824.0;
 
 /// The name of a line of [`SHARDS`].
@@ -65,7 +68,8 @@ pub(super) fn connections(plan: &Plan, results: &mut Results) -> Result<(), Fail
 pub(super) fn record_size(plan: &Plan, results: &mut Results) -> Result<(), Failure> {
     for record_bytes in [100, 1 << 10, 10 << 10, 100 << 10, 1 << 20, 10 << 20] {
         let batch = (CALL_BYTES / record_bytes).clamp(1, 500);
-        let load = Load { record_bytes, batch, connections: 8, ..plan.load() };
+        let connections = (IN_FLIGHT_BYTES / (record_bytes * batch)).clamp(1, 8);
+        let load = Load { record_bytes, batch, connections, ..plan.load() };
         let name = format!("{batch} x {record_bytes} B a call");
         let key = Key::new(RECORD_SIZE, name, Role::Ours);
         write(plan, results, key, as_f64(record_bytes), &load)?;
