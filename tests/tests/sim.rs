@@ -138,7 +138,14 @@ fn regressions() -> Vec<(&'static str, Options, Story)> {
         ];
         ("a manifest that was never on the disk was relied upon", plain(seed), Story(steps))
     });
-    manifests.collect()
+    // Whole stories of the swarm.
+    let drawn = [(200_636, "a log file given up unused left a gap that told of a lost one")];
+    let drawn = drawn.map(|(seed, what)| {
+        let options = Options::of(seed);
+        let story = Story::of(&options);
+        (what, options, story)
+    });
+    manifests.chain(drawn).collect()
 }
 
 /// Each fault that the swarm finds, and how many of its seeds that took.

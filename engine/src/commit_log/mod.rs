@@ -262,7 +262,8 @@ impl CommitLog {
         let entry = match self.take_spare().await {
             Some(entry) if entry.bytes >= needed => entry,
             too_small => {
-                self.free.borrow_mut().extend(too_small);
+                // It stays under its name: a number that is missing tells of a lost file.
+                self.retired.borrow_mut().extend(too_small);
                 let bytes = usual.max(needed.next_multiple_of(PAGE_BYTES as u64));
                 let (sequence, recycled) = self.next_file(bytes);
                 let prepared = self.preparation.prepare(sequence, bytes, recycled).await?;
@@ -275,7 +276,7 @@ impl CommitLog {
         let file = match opened {
             Ok(file) => file,
             Err(error) => {
-                self.free.borrow_mut().push(entry);
+                self.retired.borrow_mut().push(entry);
                 return Err(error);
             }
         };
