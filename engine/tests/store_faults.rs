@@ -150,6 +150,35 @@ async fn a_disk_that_was_full_at_first_loses_nothing_later() {
 }
 
 #[tokio::test]
+async fn a_log_file_left_half_made_on_a_full_disk_gives_way_once_there_is_space() {
+    let bench = Bench::new(17);
+    let engine = bench.open().await;
+    let created = stream(&engine, "s", 1).await;
+    let shard = &created.shards[0];
+    bench.disk.fail_nth(Operation::Write, 1, Fault::Full);
+    bench.disk.fail_nth(Operation::Remove, 1, Fault::Io);
+    let refused = append(&engine, shard, &[payload(0, 100)]).await;
+    assert!(matches!(refused, Err(AppendError::DiskFull { .. })), "{refused:?}");
+    while append(&engine, shard, &[payload(0, 100)]).await.is_err() {
+        assert_eq!(engine.stopped(), None);
+        tokio::task::yield_now().await;
+    }
+    assert_holds(&engine, "s", 0, 0..1).await;
+}
+
+#[tokio::test]
+async fn a_log_file_that_could_not_be_synced_is_not_used() {
+    let bench = Bench::new(18);
+    let engine = bench.open().await;
+    let created = stream(&engine, "s", 1).await;
+    // The page header is synced first, then the zeros.
+    bench.disk.fail_nth(Operation::SyncData, 2, Fault::LosePages);
+    let refused = append(&engine, &created.shards[0], &[payload(0, 100)]).await;
+    assert!(matches!(refused, Err(AppendError::Stopped { .. })), "{refused:?}");
+    assert_eq!(bench.disk.calls(Operation::LogWrite), 0);
+}
+
+#[tokio::test]
 async fn a_checkpoint_that_finds_the_disk_full_once_is_whole_the_next_time() {
     for call in 1..8 {
         let bench = Bench::new(call);

@@ -139,7 +139,11 @@ fn regressions() -> Vec<(&'static str, Options, Story)> {
         ("a manifest that was never on the disk was relied upon", plain(seed), Story(steps))
     });
     // Whole stories of the swarm.
-    let drawn = [(200_636, "a log file given up unused left a gap that told of a lost one")];
+    let drawn = [
+        (200_636, "a log file given up unused left a gap that told of a lost one"),
+        (314_465, "a log file left half made stopped writes once there was space again"),
+        (316_545, "a log file left half made stopped writes once there was space again"),
+    ];
     let drawn = drawn.map(|(seed, what)| {
         let options = Options::of(seed);
         let story = Story::of(&options);

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::{LogFileEntry, file_name};
 use crate::bugs::{self, Bug};
-use crate::device::{Device, File};
+use crate::device::{Device, File, again};
 use crate::error::DeviceError;
 use crate::format::page_header::{self, FileKind, PageHeader};
 use crate::limits::PAGE_BYTES;
@@ -67,7 +67,7 @@ impl Preparation {
             files.rename(&old.path, temporary).await?;
             files.open(temporary).await?
         } else {
-            let file = files.create(temporary).await?;
+            let file = again::create_anew(&**files, temporary).await?;
             file.reserve(bytes).await?;
             file
         };
@@ -120,13 +120,16 @@ pub(super) struct Prepared {
 impl Prepared {
     /// Writes zeros over blocks never written, until done or told to stop. The log may use the
     /// file as soon as this has returned, however far it came.
-    pub(super) async fn fill(self, stop: &Cell<bool>) -> LogFileEntry {
-        if let Some(file) = &self.unwritten
-            && let Err(error) = write_zeros(&**file, self.entry.bytes, stop).await
-        {
-            tracing::warn!(%error, "a log file stays unwritten, which makes its first use slower");
+    ///
+    /// # Errors
+    ///
+    /// When a write or a sync fails: then the file is not to be used. Another one of its sequence
+    /// takes its place.
+    pub(super) async fn fill(self, stop: &Cell<bool>) -> Result<LogFileEntry, DeviceError> {
+        if let Some(file) = &self.unwritten {
+            write_zeros(&**file, self.entry.bytes, stop).await?;
         }
-        self.entry
+        Ok(self.entry)
     }
 }
 

@@ -267,9 +267,10 @@ impl CommitLog {
                 let bytes = usual.max(needed.next_multiple_of(PAGE_BYTES as u64));
                 let (sequence, recycled) = self.next_file(bytes);
                 let prepared = self.preparation.prepare(sequence, bytes, recycled).await?;
-                self.next_sequence.set(sequence + 1);
                 // Only the small first file is worth waiting for.
-                prepared.fill(&Cell::new(bytes > FIRST_FILE_BYTES)).await
+                let entry = prepared.fill(&Cell::new(bytes > FIRST_FILE_BYTES)).await?;
+                self.next_sequence.set(sequence + 1);
+                entry
             }
         };
         let opened = self.log_device.open(entry.path.clone()).await;
@@ -294,7 +295,7 @@ impl CommitLog {
         let stop = Rc::new(Cell::new(false));
         let told = Rc::clone(&stop);
         let task = tokio::task::spawn_local(async move {
-            Ok(preparation.prepare(sequence, bytes, recycled).await?.fill(&told).await)
+            preparation.prepare(sequence, bytes, recycled).await?.fill(&told).await
         });
         Spare { stop, task }
     }

@@ -8,6 +8,7 @@
 //! process; only what `sync_data`, `sync_all_files`, `sync_dir` or a durable log write has
 //! completed for survives a power cut; of the rest any subset of 512-byte sectors may.
 
+pub(crate) mod again;
 pub mod aligned;
 pub mod clock;
 mod helpers;

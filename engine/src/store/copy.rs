@@ -15,6 +15,7 @@ use super::log_thread::LogThread;
 use super::shard_writer::{OpenSegment, ShardWriter};
 use super::totals::surveyed_footer;
 use crate::bugs::{self, Bug};
+use crate::device::again;
 use crate::error::DeviceError;
 use crate::format::page_header::{self, FileKind, PageHeader};
 use crate::segment;
@@ -196,8 +197,7 @@ async fn replace(
 ) -> Result<(), DeviceError> {
     let files = &log.device.files;
     let temporary = job.path.with_extension("seg.tmp");
-    drop(files.remove(&temporary).await); // Left over by a failure, if it is there.
-    let copy = files.create(&temporary).await?;
+    let copy = again::create_anew(&**files, &temporary).await?;
     let mut at = 0;
     while at < end {
         let step = WRITE_BYTES_MAX.min(end - at);
