@@ -35,6 +35,8 @@ bugs! {
     CatalogNotSynced,
     /// What the last process left unsynced in the log is not synced by a start.
     ReplayNotSynced,
+    /// What the last process could not sync of the log is not written again by a start.
+    ReplayNotWritten,
     /// What the last process left unsynced in the manifests is not synced by a start.
     FoundManifestNotSynced,
     /// What the last process could not sync of the manifests is not written again by a start.

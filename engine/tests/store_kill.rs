@@ -241,3 +241,38 @@ async fn one_fault_then_a_power_cut_loses_nothing() {
         }
     }
 }
+
+/// A disk whose process was killed while the group of record 0 was on its way to the device.
+async fn killed_in_a_log_write() -> Bench {
+    let mut bench = Bench::new(1);
+    let device = bench.disk.single_threaded_device(bench.clock.clone());
+    let engine = Engine::open(bench.config.clone(), device).await.unwrap();
+    let created = stream(&engine, "s", 1).await;
+    bench.disk.fail_nth(Operation::LogWrite, 1, Fault::Stall);
+    let sent = engine.append(build(&[(&created.shards[0], &[payload(0, 100)])]));
+    let is_written = |bytes: &Vec<u8>| bytes.windows(100).any(|held| held == payload(0, 100));
+    while !bench.disk.snapshot().values().any(is_written) {
+        tokio::task::yield_now().await;
+    }
+    bench.disk = bench.disk.kill(1);
+    drop((sent, engine));
+    bench
+}
+
+#[tokio::test]
+async fn a_last_group_that_a_start_could_not_sync_is_written_again_before_it_is_read() {
+    let tasks = tokio::task::LocalSet::new();
+    let mut bench = tasks.run_until(killed_in_a_log_write()).await;
+    drop(tasks);
+    for nth in 1.. {
+        bench.disk.fail_nth(Operation::SyncData, nth, Fault::LosePages);
+        if bench.try_open().await.is_ok() {
+            assert!(nth > 1, "no start synced anything");
+            break;
+        }
+    }
+    bench.disk.clear_faults();
+    assert_holds(&bench.open().await, "s", 0, 0..1).await;
+    bench.disk = bench.disk.power_cut(1, Survive::None);
+    assert_holds(&bench.open().await, "s", 0, 0..1).await;
+}

@@ -141,6 +141,10 @@ fn regressions() -> Vec<(&'static str, Options, Story)> {
     // Whole stories of the swarm.
     let drawn = [
         (200_636, "a log file given up unused left a gap that told of a lost one"),
+        (
+            303_878,
+            "a start that could not sync the log's last group left it to the next, which trusted it",
+        ),
         (314_465, "a log file left half made stopped writes once there was space again"),
         (316_545, "a log file left half made stopped writes once there was space again"),
     ];

@@ -4,6 +4,7 @@
 //! From there on replayed batches go the way of any other. So replay may be repeated, its memory
 //! is bounded as theirs is, and a start touches no segment unless much is to be replayed.
 
+use std::path::Path;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use super::log_thread::LogThread;
 use super::open::{ListedSegments, discard};
 use crate::bugs::{self, Bug};
 use crate::commit_log::LogFileEntry;
+use crate::device::{Files, again};
 use crate::error::DeviceError;
 use crate::format::batch::{self, Batch};
 use crate::format::group::Prefix;
@@ -41,13 +43,8 @@ pub(super) async fn replay(
 ) -> Result<(), DeviceError> {
     let files = &log.device.files;
     let mut scan = LogScan::new(&**files, log.store, newest.replay, log_files);
-    let (mut losses, mut epoch) = (Losses::default(), newest.epoch);
+    let (mut losses, mut epoch, mut last) = (Losses::default(), newest.epoch, None);
     while let Some(file) = scan.next().await? {
-        // A last group may stand in the system's or the device's cache only: before anybody reads
-        // it, it is made durable. It is in the last file but one when its write was tried again.
-        if !bugs::is_on(Bug::ReplayNotSynced) {
-            files.open(&file.entry.path).await?.sync_data().await?;
-        }
         log.touch();
         report(log, &file, &mut losses);
         for found in file.groups.iter().skip(usize::from(bugs::is_on(Bug::ReplaySkipsGroup))) {
@@ -69,9 +66,15 @@ pub(super) async fn replay(
                 copy_shards(log, shards_with_work(log)).await?;
             }
         }
+        let place =
+            |group: &Found| (file.entry.path.clone(), group.offset, group.head.header.bytes);
+        last = file.groups.last().map(place).or(last);
         if bugs::is_on(Bug::ReplaySkipsFile) {
             break;
         }
+    }
+    if let Some((path, offset, bytes)) = last {
+        make_durable(&**files, &path, offset, bytes as usize).await?;
     }
     let cursor = scan.cursor();
     log.log.resume(cursor, Epoch(epoch.0.saturating_add(1)));
@@ -79,6 +82,27 @@ pub(super) async fn replay(
     settle(log, &losses).await?;
     discard_orphans(log, listed, &losses);
     Ok(())
+}
+
+/// Makes the last group of the log durable before anybody reads it; all others are, since a later one
+/// was written. It may stand in the system's or the device's cache only, left there by a process that
+/// was killed, or by a start that could not sync it: then a sync that succeeds now says nothing. What
+/// is written again is there for certain.
+async fn make_durable(
+    files: &dyn Files,
+    path: &Path,
+    offset: u64,
+    bytes: usize,
+) -> Result<(), DeviceError> {
+    if bugs::is_on(Bug::ReplayNotSynced) {
+        return Ok(());
+    }
+    let file = files.open(path).await?;
+    if !bugs::is_on(Bug::ReplayNotWritten) {
+        let group = again::read_alike(&*file, offset, bytes).await?;
+        file.write(offset, vec![group]).await?;
+    }
+    file.sync_data().await
 }
 
 /// The bytes of a group by themselves: a slice of the file would keep all of it in memory.
