@@ -286,8 +286,17 @@ async fn a_log_file_that_somebody_cut_is_told_and_gives_out_no_ordinal_again() {
 
 /// The log files in order of sequence.
 fn log_files(bench: &Bench) -> Vec<PathBuf> {
-    let is_log = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "log");
-    bench.disk.snapshot().into_keys().filter(is_log).collect()
+    files_of(bench, "log")
+}
+
+/// The segment files in order of shard and base.
+fn segment_files(bench: &Bench) -> Vec<PathBuf> {
+    files_of(bench, "seg")
+}
+
+fn files_of(bench: &Bench, kind: &str) -> Vec<PathBuf> {
+    let is_one = |path: &PathBuf| path.extension().is_some_and(|extension| extension == kind);
+    bench.disk.snapshot().into_keys().filter(is_one).collect()
 }
 
 #[tokio::test]
@@ -342,6 +351,47 @@ async fn a_record_damaged_in_the_log_is_reported_and_its_neighbours_are_read() {
     assert_eq!((first, last), (Ordinal(1), Ordinal(1)));
     let after = engine.read(&stream, &stream.shards[0], Ordinal(2), limit).await.unwrap();
     assert_eq!(after.records.iter().map(number).collect::<Vec<_>>(), [1, 2]);
+}
+
+#[tokio::test]
+async fn bits_that_flip_in_reads_of_the_log_again_and_again_cost_no_record() {
+    for seed in 0..40 {
+        let bench = Bench::new(seed);
+        let engine = bench.open().await;
+        let created = stream(&engine, "s", 1).await;
+        append(&engine, &created.shards[0], &[payload(0, 50_000)]).await.unwrap();
+        append(&engine, &created.shards[0], &[payload(1, 100)]).await.unwrap();
+        drop(engine);
+        // Identity and two mirrors of the catalogue are read before; then two log files.
+        for nth in 4..9 {
+            bench.disk.fail_nth(Operation::Read, nth, Fault::FlippedRead);
+        }
+        let engine = bench.open().await;
+        engine.checkpoint().await.unwrap();
+        assert_holds(&engine, "s", 0, 0..2).await;
+    }
+}
+
+#[tokio::test]
+async fn a_bit_that_flips_while_a_segment_moves_to_a_new_file_costs_no_record() {
+    for seed in 0..40 {
+        let bench = Bench::new(seed);
+        let engine = bench.open().await;
+        let created = stream(&engine, "s", 1).await;
+        append(&engine, &created.shards[0], &[payload(0, 20_000)]).await.unwrap();
+        engine.checkpoint().await.unwrap();
+        drop(engine);
+        // What a checkpoint that never came to its manifest has left.
+        let segment = segment_files(&bench).remove(0);
+        let file = bench.disk.device(bench.clock.clone()).files.open(&segment).await.unwrap();
+        file.write(file.bytes().await.unwrap(), vec![vec![1; 9000].into()]).await.unwrap();
+        let engine = bench.open().await;
+        append(&engine, &created.shards[0], &[payload(1, 100)]).await.unwrap();
+        bench.disk.fail_nth(Operation::Read, 2, Fault::FlippedRead);
+        engine.checkpoint().await.unwrap();
+        assert_eq!(bench.disk.faults_met()[&(Operation::Read, Fault::FlippedRead)], 1);
+        assert_holds(&engine, "s", 0, 0..2).await;
+    }
 }
 
 #[tokio::test]

@@ -145,6 +145,11 @@ fn regressions() -> Vec<(&'static str, Options, Story)> {
             303_878,
             "a start that could not sync the log's last group left it to the next, which trusted it",
         ),
+        (
+            304_562,
+            "a bit that flipped on its way into a map was damage for as long as the map lived",
+        ),
+        (312_660, "a bit that flipped in two reads of the log was copied to where it stayed"),
         (314_465, "a log file left half made stopped writes once there was space again"),
         (316_545, "a log file left half made stopped writes once there was space again"),
     ];

@@ -61,6 +61,14 @@ enum Halt {
     Device(DeviceError),
 }
 
+impl Halt {
+    /// The segment that looks damaged.
+    fn segment(&self) -> Option<SegmentId> {
+        let Self::Damaged { segment: Some(segment), .. } = self else { return None };
+        Some(segment.id)
+    }
+}
+
 impl From<DeviceError> for Halt {
     fn from(error: DeviceError) -> Self {
         Self::Device(error)
@@ -94,6 +102,7 @@ impl Reader {
         let end = shard.end();
         let mut take = Take::new(from.max(shard.first_kept()), end, horizon, limit);
         let (mut may_jump, mut retries) = (horizon > Timestamp::default(), 0);
+        let mut looked_again = None;
         loop {
             if shard.is_gone() {
                 return Err(ReadError::ShardGone);
@@ -118,6 +127,12 @@ impl Reader {
             } else if is_stale(shard, take.next, &halt) && retries < RETRIES_MAX {
                 retries += 1;
                 take.jump(take.next.max(shard.first_kept()));
+            } else if let Some(segment) = halt.segment()
+                && looked_again != Some(take.next)
+            {
+                // A bit may have flipped on its way into the map: what is seen twice is damage.
+                looked_again = Some(take.next);
+                self.views.forget(segment);
             } else if may_jump && !matches!(halt, Halt::Device(_)) {
                 // Expired, or damage that may have.
                 may_jump = false;

@@ -201,7 +201,8 @@ async fn replace(
     let mut at = 0;
     while at < end {
         let step = WRITE_BYTES_MAX.min(end - at);
-        let piece = file.read(at, usize::try_from(step).unwrap_or(usize::MAX)).await?;
+        let len = usize::try_from(step).unwrap_or(usize::MAX);
+        let piece = again::read_alike(file, at, len).await?;
         if piece.is_empty() {
             break; // The rest is a hole, which the new file has as well.
         }

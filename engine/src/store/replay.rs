@@ -129,8 +129,8 @@ fn report(log: &LogThread, file: &ScannedFile, losses: &mut Losses) {
 /// A batch and how many of its records are damaged.
 type Read = Option<(Batch, usize)>;
 
-/// The batch in `bytes`, which stand at that place of the file. What is not sound there is read once
-/// more: a bit that flipped on its way from the device must not be copied to where it stays.
+/// The batch in `bytes`, which stand at that place of the file. What is not sound there is read
+/// again: a bit that flipped on its way from the device must not be copied to where it stays.
 async fn read_batch(
     log: &LogThread,
     prefix: &Prefix,
@@ -150,8 +150,8 @@ async fn read_batch(
     if matches!(first, Some((_, 0))) {
         return Ok(first);
     }
-    let again = log.device.files.open_read(&file.entry.path).await?;
-    let second = open(&again.read(at, bytes.len()).await?);
+    let file = log.device.files.open_read(&file.entry.path).await?;
+    let second = open(&again::read_alike(&*file, at, bytes.len()).await?);
     let damaged = |read: &Read| read.as_ref().map_or(usize::MAX, |(_, damaged)| *damaged);
     Ok(if damaged(&second) < damaged(&first) { second } else { first })
 }

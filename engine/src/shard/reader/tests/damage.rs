@@ -1,6 +1,7 @@
 //! Damage of every kind: it costs what it touches, is reported as one range, and the rest is read.
 
 use super::{ALL, NO_HORIZON, block_on};
+use crate::device::simulated::{Fault, Operation, SimulatedDisk};
 use crate::error::ReadError;
 use crate::format::batch::HEADER_BYTES;
 use crate::format::footer::TRAILER_BYTES;
@@ -58,6 +59,20 @@ async fn assert_lost(fixture: &Fixture, lost: &[Lost]) {
         assert_eq!(damaged, lost);
         assert_eq!(records, expected);
     }
+}
+
+#[test]
+fn a_bit_that_flips_on_its_way_into_a_map_is_no_damage() {
+    block_on(async {
+        for seed in 0..40 {
+            let disk = SimulatedDisk::new(seed);
+            let mut fixture = Fixture::simulated(&disk, 0, 4).await;
+            fixture.append(&[20_000], Timestamp(10)).await;
+            fixture.seal().await;
+            disk.fail_nth(Operation::Map, 1, Fault::FlippedRead);
+            assert_lost(&fixture, &[]).await;
+        }
+    });
 }
 
 #[test]
