@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use clap::Parser;
 use kinelog_engine::bugs::Bug;
-use kinelog_tests::sim::{Counts, Options, Story, run, shrink};
+use kinelog_tests::sim::{Counts, Options, Story, cores, run, run_all, shrink};
 
 /// What to run.
 #[derive(Debug, Parser)]
@@ -91,35 +91,22 @@ fn tell(options: &Options, story: &Story, wrong: &[String], no_shrink: bool) -> 
 }
 
 fn threads(arguments: &Arguments) -> usize {
-    let all = std::thread::available_parallelism().map_or(1, usize::from);
-    arguments.threads.unwrap_or(all)
+    arguments.threads.unwrap_or_else(cores)
 }
 
 fn run_many(arguments: &Arguments, bug: Option<Bug>) -> ExitCode {
     let begun = Instant::now();
-    let next = AtomicU64::new(arguments.from);
-    let end = arguments.from + arguments.seeds;
+    let seeds = arguments.from..arguments.from + arguments.seeds;
     let failed = Mutex::new(BTreeMap::<u64, Vec<String>>::new());
     let total = Mutex::new(Counts::new());
-    std::thread::scope(|scope| {
-        for _ in 0..threads(arguments) {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= end {
-                        return;
-                    }
-                    let (options, story) = of(arguments, seed, bug);
-                    let outcome = run(&options, &story);
-                    let mut total = total.lock().expect("no holder panics");
-                    for (name, times) in outcome.counts {
-                        *total.entry(name).or_default() += times;
-                    }
-                    if !outcome.wrong.is_empty() {
-                        failed.lock().expect("no holder panics").insert(seed, outcome.wrong);
-                    }
-                }
-            });
+    let of_seed = |seed| of(arguments, seed, bug);
+    run_all(seeds, threads(arguments), of_seed, |options, _, outcome| {
+        let mut total = total.lock().expect("no holder panics");
+        for (name, times) in outcome.counts {
+            *total.entry(name).or_default() += times;
+        }
+        if !outcome.wrong.is_empty() {
+            failed.lock().expect("no holder panics").insert(options.seed, outcome.wrong);
         }
     });
     let total = total.into_inner().expect("no holder panicked");

@@ -21,7 +21,7 @@ mod story;
 mod world;
 
 pub use options::{Options, Rot};
-pub use run::{Outcome, run};
+pub use run::{Outcome, cores, run, run_all};
 pub use shared::Counts;
-pub use shrink::shrink;
+pub use shrink::{shortest, shrink};
 pub use story::{End, From, Step, Story};

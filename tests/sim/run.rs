@@ -2,10 +2,12 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Once;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use kinelog_engine::bugs;
 use tokio::task::LocalSet;
@@ -80,6 +82,36 @@ pub fn run(options: &Options, story: &Story) -> Outcome {
     }
     outcome.wrong.extend(panics);
     outcome
+}
+
+/// Runs seeds on so many threads; `each` sees what came of them, in no order.
+pub fn run_all(
+    seeds: Range<u64>,
+    threads: usize,
+    of: impl Fn(u64) -> (Options, Story) + Sync,
+    each: impl Fn(&Options, &Story, Outcome) + Sync,
+) {
+    let next = AtomicU64::new(seeds.start);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds.end {
+                        return;
+                    }
+                    let (options, story) = of(seed);
+                    let outcome = run(&options, &story);
+                    each(&options, &story, outcome);
+                }
+            });
+        }
+    });
+}
+
+/// As many threads as there are cores.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 async fn tell(options: Options, story: &Story, outcome: &RefCell<Outcome>) {

@@ -31,3 +31,10 @@ pub fn shrink(options: &Options, story: &Story) -> Story {
     }
     best
 }
+
+/// The shortest story of a failure, with all it takes to see it again.
+pub fn shortest(options: &Options, story: &Story) -> String {
+    let short = shrink(options, story);
+    let wrong = run(options, &short).wrong.join("\n  ");
+    format!("{options}\n{short}  {wrong}")
+}

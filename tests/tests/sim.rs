@@ -6,7 +6,7 @@ use std::sync::{Mutex, OnceLock};
 
 use kinelog_engine::bugs::Bug;
 use kinelog_engine::device::simulated::{Fault, Operation, Survive};
-use kinelog_tests::sim::{Counts, End, Options, Outcome, Rot, Step, Story, run, shrink};
+use kinelog_tests::sim::{self, Counts, End, Options, Outcome, Rot, Step, Story, run, shortest};
 
 /// Seeds of the swarm. The command runs any number.
 const SWARM_SEEDS: u64 = 1_000;
@@ -18,37 +18,18 @@ const LIVELY_SEEDS: u64 = 150;
 /// seconds it is given, and what a start and the writes take.
 const HEALING_MS_MAX: u64 = 2_500;
 
-/// Runs seeds `0..seeds` on all cores; `each` sees what came of them, in no order.
+/// Runs seeds from 0 on, each with its own story.
 fn run_all(
     seeds: u64,
     of: impl Fn(u64) -> Options + Sync,
     each: impl Fn(&Options, &Story, Outcome) + Sync,
 ) {
-    let next = AtomicU64::new(0);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds {
-                        return;
-                    }
-                    let options = of(seed);
-                    let story = Story::of(&options);
-                    let outcome = run(&options, &story);
-                    each(&options, &story, outcome);
-                }
-            });
-        }
-    });
-}
-
-/// The shortest story of a failure, with all it takes to see it again.
-fn told(options: &Options, story: &Story) -> String {
-    let short = shrink(options, story);
-    let wrong = run(options, &short).wrong.join("\n  ");
-    format!("{options}\n{short}  {wrong}")
+    let of = |seed| {
+        let options = of(seed);
+        let story = Story::of(&options);
+        (options, story)
+    };
+    sim::run_all(0..seeds, sim::cores(), of, each);
 }
 
 /// The swarm, run once for all tests that look at it.
@@ -62,7 +43,7 @@ fn swarm() -> &'static (Counts, Vec<String>) {
                 *counts.entry(name).or_default() += times;
             }
             if !outcome.wrong.is_empty() {
-                failed.lock().expect("no holder panics").push(told(options, story));
+                failed.lock().expect("no holder panics").push(shortest(options, story));
             }
         });
         let unlocked = "no holder panicked";
@@ -96,7 +77,7 @@ fn sim_deterministic() {
 #[test]
 fn sim_liveness() {
     run_all(LIVELY_SEEDS, Options::lively, |options, story, outcome| {
-        assert!(outcome.wrong.is_empty(), "{}", told(options, story));
+        assert!(outcome.wrong.is_empty(), "{}", shortest(options, story));
         let healing_ms = outcome.healing_ms.expect("a run that ends has healed");
         assert!(healing_ms <= HEALING_MS_MAX, "seed {}: {healing_ms} ms", options.seed);
     });
@@ -106,7 +87,7 @@ fn sim_liveness() {
 fn sim_regressions() {
     for (what, options, story) in regressions() {
         let outcome = run(&options, &story);
-        assert!(outcome.wrong.is_empty(), "{what}: {}", told(&options, &story));
+        assert!(outcome.wrong.is_empty(), "{what}: {}", shortest(&options, &story));
     }
 }
 
@@ -215,7 +196,7 @@ fn sim_finds_seeded_bugs() {
     let missed = Mutex::new(Vec::new());
     let next = AtomicU64::new(0);
     std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+        for _ in 0..sim::cores() {
             scope.spawn(|| {
                 while let Some((bug, needed)) = taken(&next) {
                     // The seed that found it first, and others where the store has changed since.

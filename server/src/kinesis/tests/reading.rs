@@ -250,12 +250,36 @@ async fn iterators_are_checked_in_order() {
     world.read(next(&read)).await;
 }
 
+/// Iterators of every type, those that came with records, and page tokens, over a close and a power cut.
 #[tokio::test]
-async fn iterators_survive_a_restart() {
-    let (mut world, _) = five_records().await;
-    let iterator = world.iterator("0", "TRIM_HORIZON", json!({})).await;
+async fn iterator_across_restart() {
+    let (mut world, numbers) = five_records().await;
+    world.create(json!({"StreamName": "t", "ShardCount": 2})).await;
+    let third = json!({"StartingSequenceNumber": numbers[2]});
+    let mut iterators = Vec::new();
+    for (kind, more, expected) in [
+        ("TRIM_HORIZON", json!({}), "123456"),
+        ("LATEST", json!({}), "6"),
+        ("AT_SEQUENCE_NUMBER", third.clone(), "3456"),
+        ("AFTER_SEQUENCE_NUMBER", third, "456"),
+        ("AT_TIMESTAMP", json!({"Timestamp": (NOW.0 + TRANSITION_MS) / 1000 + 4}), "56"),
+    ] {
+        iterators.push((world.iterator("0", kind, more).await, expected));
+    }
+    let some = world.iterator("0", "TRIM_HORIZON", json!({})).await;
+    let some = world.ok(Operation::GetRecords, json!({"ShardIterator": some, "Limit": 3})).await;
+    iterators.push((next(&some).to_owned(), "456"));
+    let list = json!({"StreamName": "t", "MaxResults": 1});
+    let token = world.ok(Operation::ListShards, list).await["NextToken"].clone();
+
     world.restart().await;
-    assert_eq!(data(&world.read(&iterator).await).concat(), "12345");
+    world.put("k", "6").await;
+    world.cut_power(2, Survive::None).await;
+    for (iterator, expected) in iterators {
+        assert_eq!(data(&world.read(&iterator).await).concat(), expected);
+    }
+    let page = world.ok(Operation::ListShards, json!({"NextToken": token})).await;
+    assert_eq!(texts(&page["Shards"], "ShardId"), ["shardId-000000000001"]);
 }
 
 #[tokio::test]
