@@ -1,16 +1,17 @@
 //! One connection from its first byte to its close.
 
 use std::future::Future;
-use std::pin::pin;
+use std::pin::Pin;
 use std::rc::Rc;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::rt::Executor;
-use hyper::service::service_fn;
+use hyper::server::conn::{http1, http2};
+use hyper::service::{Service, service_fn};
 use hyper::{Method, Request, Response, StatusCode, Version, header};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -33,28 +34,53 @@ impl<F: Future<Output: 'static> + 'static> Executor<F> for LocalExecutor {
     }
 }
 
-/// The protocol settings of all connections.
-pub(super) fn builder() -> Builder<LocalExecutor> {
-    let mut builder = Builder::new(LocalExecutor);
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(None) // It also counts idle time; `Activity` tells the two apart.
-        .max_headers(limits::HEAD_LINES_MAX)
-        .max_buf_size(limits::HEAD_BYTES_MAX as usize); // A head must fit in the read buffer.
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(limits::HTTP2_STREAMS_MAX)
-        .max_header_list_size(limits::HEAD_BYTES_MAX)
-        .initial_stream_window_size(limits::HTTP2_STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(limits::HTTP2_CONNECTION_WINDOW_BYTES)
-        .max_frame_size(limits::HTTP2_FRAME_BYTES_MAX)
-        .max_pending_accept_reset_streams(limits::HTTP2_PENDING_RESETS_MAX)
-        .max_local_error_reset_streams(limits::HTTP2_ERROR_RESETS_MAX)
-        .keep_alive_interval(limits::HTTP2_PING_INTERVAL)
-        .keep_alive_timeout(limits::HTTP2_PING_INTERVAL);
-    builder
+/// The protocols, with the settings that hold for all connections.
+pub(super) struct Protocols {
+    one: http1::Builder,
+    two: http2::Builder<LocalExecutor>,
+}
+
+/// A connection at work. It is boxed, since what it needs depends on its protocol.
+type Connection =
+    Pin<Box<dyn GracefulConnection<Error = hyper::Error, Output = hyper::Result<()>>>>;
+
+impl Protocols {
+    pub(super) fn new() -> Self {
+        let mut one = http1::Builder::new();
+        one.timer(TokioTimer::new())
+            .header_read_timeout(None) // It also counts idle time; `Activity` tells the two apart.
+            .max_headers(limits::HEAD_LINES_MAX)
+            .max_header_size(limits::HEAD_BYTES_MAX as usize)
+            .max_buf_size(limits::HEAD_BYTES_MAX as usize); // What is not yet a head is bounded too.
+        let mut two = http2::Builder::new(LocalExecutor);
+        two.timer(TokioTimer::new())
+            .max_concurrent_streams(limits::HTTP2_STREAMS_MAX)
+            .max_header_list_size(limits::HEAD_BYTES_MAX)
+            .initial_stream_window_size(limits::HTTP2_STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(limits::HTTP2_CONNECTION_WINDOW_BYTES)
+            .max_frame_size(limits::HTTP2_FRAME_BYTES_MAX)
+            .max_pending_accept_reset_streams(limits::HTTP2_PENDING_RESETS_MAX)
+            .max_local_error_reset_streams(limits::HTTP2_ERROR_RESETS_MAX)
+            .keep_alive_interval(limits::HTTP2_PING_INTERVAL)
+            .keep_alive_timeout(limits::HTTP2_PING_INTERVAL);
+        Self { one, two }
+    }
+
+    /// Serves what `transport` speaks by `service`, once that is known.
+    fn serve<T, S>(&self, version: Version, transport: Transport<T>, service: S) -> Connection
+    where
+        T: AsyncRead + AsyncWrite + Unpin + 'static,
+        S: Service<Request<Incoming>, Response = Response<ResponseBody>, Error = BrokenOff>,
+        S: 'static,
+        S::Future: 'static,
+    {
+        let transport = TokioIo::new(transport);
+        if version == Version::HTTP_2 {
+            Box::pin(self.two.serve_connection(transport, service))
+        } else {
+            Box::pin(self.one.serve_connection(transport, service))
+        }
+    }
 }
 
 /// What becomes of the requests of a connection.
@@ -71,20 +97,19 @@ pub(super) async fn serve<A: Api, T: AsyncRead + AsyncWrite + Unpin + 'static>(
     stream: T,
     requests: Requests,
     front: Rc<Front<A>>,
-    builder: &Builder<LocalExecutor>,
+    protocols: &Protocols,
     mut stop: watch::Receiver<bool>,
 ) {
     let activity = Activity::new();
-    let transport =
-        TokioIo::new(Transport::new(stream, Rc::clone(&activity), Rc::clone(&front.bounds)));
-    let service =
-        service_fn(|request| answer(request, requests, Rc::clone(&front), Rc::clone(&activity)));
-    let mut connection = pin!(builder.serve_connection(transport, service));
+    let transport = Transport::new(stream, Rc::clone(&activity), Rc::clone(&front.bounds));
+    let Some(mut connection) = open(transport, requests, &front, protocols, &mut stop).await else {
+        return;
+    };
     let mut stopping = false;
     loop {
         tokio::select! {
             biased;
-            ended = connection.as_mut() => {
+            ended = &mut connection => {
                 if let Err(error) = ended {
                     tracing::debug!(%error, "connection ended");
                 }
@@ -105,6 +130,32 @@ pub(super) async fn serve<A: Api, T: AsyncRead + AsyncWrite + Unpin + 'static>(
             }
         }
     }
+}
+
+/// Waits for what tells the protocol; `None` when that takes too long, or nothing comes.
+async fn open<A: Api, T: AsyncRead + AsyncWrite + Unpin + 'static>(
+    mut transport: Transport<T>,
+    requests: Requests,
+    front: &Rc<Front<A>>,
+    protocols: &Protocols,
+    stop: &mut watch::Receiver<bool>,
+) -> Option<Connection> {
+    let activity = transport.activity();
+    let version = tokio::select! {
+        biased;
+        version = transport.version() => version,
+        overdue = watch_over(&activity, &front.bounds) => {
+            tracing::debug!(?overdue, "connection closed");
+            return None;
+        }
+        _ = stop.wait_for(|stop| *stop) => return None,
+    };
+    let version = version.inspect_err(|error| tracing::debug!(%error, "connection ended")).ok()?;
+    let front = Rc::clone(front);
+    // Boxed, so that a connection that waits for its next request keeps no room for it.
+    let answer =
+        move |request| Box::pin(answer(request, requests, Rc::clone(&front), Rc::clone(&activity)));
+    Some(protocols.serve(version, transport, service_fn(answer)))
 }
 
 /// Ends when the connection has kept us waiting for too long.

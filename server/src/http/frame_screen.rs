@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::bounds::Bounds;
 
 /// First bytes of every HTTP/2 connection, and of no HTTP/1.1 request.
-const OPENING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(super) const OPENING: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Length and kind, then flags and a stream.
 const HEAD_BYTES: usize = 9;
 

@@ -10,7 +10,7 @@ use tokio::task::LocalSet;
 
 use super::api::Api;
 use super::bounds::Bounds;
-use super::connection::{self, Requests};
+use super::connection::{self, Protocols, Requests};
 use super::crowd::Crowd;
 use super::pipeline::{Front, Shared};
 use super::request_body::Budget;
@@ -40,7 +40,7 @@ pub async fn serve<A: Api>(
     };
     let (_running, stop) = watch::channel(false);
     let front = Rc::new(Front::new(shared, &settings, stop.clone()));
-    let builder = connection::builder();
-    let connection = connection::serve(stream, Requests::Served, front, &builder, stop);
+    let protocols = Protocols::new();
+    let connection = connection::serve(stream, Requests::Served, front, &protocols, stop);
     LocalSet::new().run_until(connection).await;
 }

@@ -6,14 +6,13 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use hyper_util::server::conn::auto::Builder;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::api::Api;
-use super::connection::{self, LocalExecutor, Requests};
+use super::connection::{self, Protocols, Requests};
 use super::pipeline::Front;
 use crate::metrics::Metrics;
 use crate::tls::Tls;
@@ -25,23 +24,24 @@ const TLS_OPENING: u8 = 0x16;
 pub(super) async fn serve<A: Api>(
     stream: TcpStream,
     front: Rc<Front<A>>,
-    builder: &Builder<LocalExecutor>,
+    protocols: &Protocols,
     mut stop: watch::Receiver<bool>,
 ) {
     let Some(tls) = &front.tls else {
-        return connection::serve(stream, Requests::Served, front, builder, stop).await;
+        return connection::serve(stream, Requests::Served, front, protocols, stop).await;
     };
+    // Boxed, so that connections keep no room for a handshake that is over, or never comes.
     let opened = tokio::select! {
-        opened = open(stream, tls, &front) => opened,
+        opened = Box::pin(open(stream, tls, &front)) => opened,
         _ = stop.wait_for(|stop| *stop) => return,
     };
     match opened {
         Some(Opened::Tls(stream)) => {
-            connection::serve(*stream, Requests::Served, front, builder, stop).await;
+            connection::serve(stream, Requests::Served, front, protocols, stop).await;
         }
         Some(Opened::Clear(stream)) => {
             let requests = if tls.plaintext() { Requests::Served } else { Requests::SentToTls };
-            connection::serve(stream, requests, front, builder, stop).await;
+            connection::serve(stream, requests, front, protocols, stop).await;
         }
         None => {}
     }

@@ -1,4 +1,5 @@
-//! The bytes of one connection, with a record of when they moved; and the bounds on that.
+//! The bytes of one connection, with a record of when they moved; and the bounds on that. The first
+//! of them tell its protocol.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
@@ -6,11 +7,13 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use bytes::Bytes;
+use hyper::Version;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::bounds::Bounds;
-use super::frame_screen::FrameScreen;
+use super::frame_screen::{self, FrameScreen};
 use super::head_screen::HeadScreen;
 
 /// What a connection is doing; written by its transport and its requests, read by its watch.
@@ -217,11 +220,54 @@ pub(super) struct Transport<T> {
     stream: T,
     activity: Rc<Activity>,
     bounds: Rc<Bounds>,
+    /// What was read to learn the protocol, until it is read again.
+    first: Bytes,
 }
 
 impl<T> Transport<T> {
     pub(super) const fn new(stream: T, activity: Rc<Activity>, bounds: Rc<Bounds>) -> Self {
-        Self { stream, activity, bounds }
+        Self { stream, activity, bounds, first: Bytes::new() }
+    }
+
+    pub(super) fn activity(&self) -> Rc<Activity> {
+        Rc::clone(&self.activity)
+    }
+}
+
+impl<T: AsyncRead + Unpin> Transport<T> {
+    /// The protocol that the first bytes tell, which are left to be read: HTTP/2 when they are its
+    /// opening, else HTTP/1.1, also when they end too early to be either.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading.
+    pub(super) async fn version(&mut self) -> io::Result<Version> {
+        let mut first = [0; frame_screen::OPENING.len()];
+        let (mut seen, mut is_end) = (0, false);
+        while seen < first.len() && first[..seen] == frame_screen::OPENING[..seen] && !is_end {
+            let more = self.read(&mut first[seen..]).await?;
+            (seen, is_end) = (seen + more, more == 0);
+        }
+        self.first = Bytes::copy_from_slice(&first[..seen]);
+        Ok(if first == *frame_screen::OPENING { Version::HTTP_2 } else { Version::HTTP_11 })
+    }
+
+    /// Hands out again what was read to learn the protocol; what has come since is read with it, so
+    /// that a head which came in one piece is seen in one.
+    fn poll_read_first(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let count = self.first.len().min(buffer.remaining());
+        buffer.put_slice(&self.first.split_to(count));
+        let before = buffer.filled().len();
+        // An end or a failure shows again at the next read.
+        let more = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if matches!(more, Poll::Ready(Ok(()))) {
+            self.activity.note_read(&buffer.filled()[before..], &self.bounds)?;
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -231,6 +277,9 @@ impl<T: AsyncRead + Unpin> AsyncRead for Transport<T> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.first.is_empty() {
+            return self.poll_read_first(context, buffer);
+        }
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
         let is_end = buffer.filled().len() == before && buffer.remaining() > 0;
@@ -270,5 +319,50 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Transport<T> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    /// What a client's bytes, which come `at_once` by so many, tell; and how they are read after it.
+    async fn told(bytes: &'static [u8], at_once: usize) -> (Version, Vec<u8>) {
+        let (mut client, server) = tokio::io::duplex(at_once);
+        let sending = async move { client.write_all(bytes).await.unwrap() };
+        let reading = async move {
+            let mut transport = Transport::new(server, Activity::new(), Rc::default());
+            let version = transport.version().await.unwrap();
+            let mut read = Vec::new();
+            transport.read_to_end(&mut read).await.unwrap();
+            (version, read)
+        };
+        tokio::join!(sending, reading).1
+    }
+
+    #[tokio::test]
+    async fn the_first_bytes_tell_the_protocol_and_are_read_all_the_same() {
+        let one = [b"POST / HTTP/1.1\r\n\r\n".as_slice(), b"P", b"PRI * HTTP/1.1\r\n\r\n", b""];
+        let cases = one.map(|bytes| (bytes, Version::HTTP_11));
+        let two = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".as_slice();
+        for (bytes, version) in cases.into_iter().chain([(two, Version::HTTP_2)]) {
+            for at_once in [1, 2, 5, 24, 25, 100] {
+                assert_eq!(told(bytes, at_once).await, (version, bytes.to_vec()), "{at_once}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_head_that_came_in_one_piece_is_read_in_one() {
+        let head = b"POST / HTTP/1.1\r\nHost: here\r\n\r\n";
+        let (mut client, server) = tokio::io::duplex(100);
+        client.write_all(head).await.unwrap();
+        let mut transport = Transport::new(server, Activity::new(), Rc::default());
+        transport.version().await.unwrap();
+        let mut read = [0; 100];
+        let count = transport.read(&mut read).await.unwrap();
+        assert_eq!(&read[..count], head);
     }
 }

@@ -15,10 +15,11 @@ use tokio::task::{JoinSet, LocalSet};
 
 use super::api::Api;
 use super::bounds::Bounds;
+use super::connection::Protocols;
 use super::crowd::Crowd;
 use super::pipeline::{Front, Shared};
 use super::request_body::Budget;
-use super::{connection, listener, opening};
+use super::{listener, opening};
 use crate::limits;
 use crate::metrics::Metrics;
 use crate::tls::Tls;
@@ -142,7 +143,7 @@ async fn work<A: Api>(
                 .expect("the runtime of this thread has its I/O driver enabled")
         })
         .collect();
-    let builder = Rc::new(connection::builder());
+    let protocols = Rc::new(Protocols::new());
     let mut connections = JoinSet::new();
     let stopped = stop.clone();
     loop {
@@ -150,11 +151,11 @@ async fn work<A: Api>(
             accepted = accept(&mut listeners) => match accepted {
                 Ok((stream, peer)) => {
                     let Some(open) = front.crowd.enter(peer.ip()) else { continue };
-                    let (front, builder) = (Rc::clone(&front), Rc::clone(&builder));
+                    let (front, protocols) = (Rc::clone(&front), Rc::clone(&protocols));
                     let stop = stopped.clone();
                     connections.spawn_local(async move {
                         prepare(&stream);
-                        opening::serve(stream, front, &builder, stop).await;
+                        opening::serve(stream, front, &protocols, stop).await;
                         drop(open);
                     });
                 }

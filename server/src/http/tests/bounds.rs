@@ -1,6 +1,13 @@
 //! Bounds of size, time, memory and number: at them, and beyond them.
 
+use std::rc::Rc;
+
+use tokio::sync::watch::Receiver;
+
 use super::*;
+use crate::http::connection::Protocols;
+use crate::http::opening;
+use crate::http::pipeline::Front;
 
 fn short() -> Duration {
     Duration::from_millis(30)
@@ -237,4 +244,16 @@ fn stop_lets_a_request_finish_and_takes_no_new_connection() {
     busy.reply().assert(200, Some(JSON), "{}");
     assert!(busy.is_closed());
     stopping.join().unwrap();
+}
+
+#[test]
+fn a_connection_at_rest_keeps_no_room_for_handshakes_and_requests() {
+    fn bytes<F, S>(_: F) -> usize
+    where
+        F: FnOnce(tokio::net::TcpStream, Rc<Front<Fake>>, &'static Protocols, Receiver<bool>) -> S,
+    {
+        size_of::<S>()
+    }
+    let bytes = bytes(opening::serve::<Fake>);
+    assert!(bytes <= 1024, "{bytes}");
 }
