@@ -157,23 +157,38 @@ fn damaged(directory: &Path, mirror: usize, reason: &str) -> OpenError {
     OpenError::Damaged { file: directory.join(FILE_NAMES[mirror]), reason: reason.to_owned() }
 }
 
-/// Opens clean mirrors for appending.
+/// Opens clean mirrors for appending. The last frame is written to mirror 1 once more: the process
+/// that put it there may have been killed before it synced it, or been told that the sync failed,
+/// and then it stands in the system's cache only. In mirror 0 it was synced before.
 async fn adopt(
     device: &Device,
     directory: &Path,
     store: StoreId,
     merged: &Merged,
 ) -> Result<Journal, DeviceError> {
+    let files = open_mirrors(device, directory).await?;
+    let (generation, count) = (merged.generation, merged.payloads.len());
+    if let Some(payload) = merged.payloads.last() {
+        let offset = merged.end - frame_bytes(payload);
+        let frame = journal::encode(store, generation, offset, count as u64 - 1, payload);
+        files[1].write(offset, vec![frame.into()]).await?;
+        files[1].sync_data().await?;
+    }
     Ok(Journal {
         device: device.clone(),
         directory: directory.to_owned(),
         store,
-        generation: merged.generation,
-        files: open_mirrors(device, directory).await?,
+        generation,
+        files,
         end: merged.end,
-        number: merged.payloads.len() as u64,
+        number: count as u64,
         long_bytes: long_bytes(snapshot_end(merged)),
     })
+}
+
+/// Bytes of the frame that holds `payload`.
+fn frame_bytes(payload: &[u8]) -> u64 {
+    (HEADER_BYTES + payload.len()).next_multiple_of(8) as u64
 }
 
 /// Offset after the snapshot the generation began with.
@@ -182,8 +197,7 @@ fn snapshot_end(merged: &Merged) -> u64 {
         merged.payloads.first().and_then(|first| serde_json::from_slice::<Start>(first).ok());
     let following = first.and_then(|start| usize::try_from(start.frames()).ok()).unwrap_or(0);
     let frames = merged.payloads.iter().take(following.saturating_add(1));
-    let bytes = frames.map(|payload| (HEADER_BYTES + payload.len()).next_multiple_of(8) as u64);
-    FIRST_FRAME + bytes.sum::<u64>()
+    FIRST_FRAME + frames.map(|payload| frame_bytes(payload)).sum::<u64>()
 }
 
 async fn open_mirrors(
@@ -335,15 +349,15 @@ impl Journal {
         }
     }
 
-    /// Overwrites the header of whatever stands after the last frame with zeros, durably, so that
-    /// no later open takes it for a frame. Mirror 1 goes first: while it holds anything, mirror 0
-    /// still holds the frame. Writes only inside the files, which needs no space.
+    /// Overwrites whatever stands after the last frame with zeros, durably, so that no later open
+    /// takes it for a frame, nor for the remains of one when a shorter frame ends inside of it.
+    /// Mirror 1 goes first: while it holds anything, mirror 0 still holds the frame. Writes only
+    /// inside the files, which needs no space.
     async fn erase_tail(&self) -> Result<(), DeviceError> {
         for file in self.files.iter().rev() {
             let left = file.bytes().await?.saturating_sub(self.end);
-            let erased = left.min(HEADER_BYTES as u64);
-            if erased > 0 {
-                let zeros = vec![0; usize::try_from(erased).unwrap_or(HEADER_BYTES)];
+            if left > 0 {
+                let zeros = vec![0; usize::try_from(left).unwrap_or(usize::MAX)];
                 file.write(self.end, vec![zeros.into()]).await?;
                 file.sync_data().await?;
             }

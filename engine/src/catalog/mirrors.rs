@@ -1,11 +1,12 @@
 //! Two mirrors of the journal, merged frame by frame: a pure function over their bytes.
 //!
 //! A frame goes to mirror 0 and is synced there before mirror 1 is touched, and the next frame
-//! starts after both are synced. So a crash leaves at most the last frame unsound, in mirror 0
-//! with mirror 1 ending before it (never acknowledged: cut), or in mirror 1 with mirror 0 sound.
-//! Anything else that is sound in neither mirror is damage.
+//! starts after both are synced, also by a process that has found the last frame there. So a crash
+//! leaves at most the last frame unsound, in mirror 0 with mirror 1 ending before it (never
+//! acknowledged: cut), or in mirror 1 with mirror 0 sound. Anything else that is sound in neither
+//! mirror is damage.
 //!
-//! A header of zeros is a frame that was taken back: nothing stands there.
+//! A header of zeros is a frame that was taken back: nothing stands there, nor of its rest.
 //!
 //! Mirrors of different generations come from a crash while a new generation was put in place;
 //! no change can have been acknowledged since, so either says all. The higher one is preferred.

@@ -195,6 +195,22 @@ async fn a_full_disk_refuses_a_change_and_leaves_no_trace() {
 }
 
 #[tokio::test]
+async fn a_shorter_change_after_a_refused_one_uncovers_nothing_of_it() {
+    for at in [2, 4] {
+        let (memory, catalog) = fresh().await;
+        let id = catalog.create(new_stream("a", 1)).await.unwrap().id;
+        memory.fail(at, Fault::OnceHalf(ErrorKind::StorageFull));
+        let refused = catalog.create(new_stream("refused", 50)).await;
+        assert!(matches!(refused, Err(CatalogError::DiskFull { .. })), "{at}");
+        catalog.change(id, vec![StreamChange::Retention(48)]).await.unwrap();
+        for power_cut in [false, true] {
+            let (again, _) = open(&memory.after_crash(power_cut), false).await.unwrap();
+            assert_eq!(again.all(), catalog.all(), "{at}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn little_space_refuses_what_grows_and_allows_what_shrinks() {
     let (memory, catalog) = fresh().await;
     let stream = catalog.create(new_stream("a", 1)).await.unwrap();
