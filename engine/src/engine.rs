@@ -314,21 +314,26 @@ impl Inner {
     ) -> Result<Arc<Stream>, CatalogError> {
         self.check_running()?;
         let before = self.catalog.stream_by_id(stream).ok_or(CatalogError::StreamNotFound)?;
-        let (mut limits, mut limits_before) = (Vec::new(), Vec::new());
+        let mut limits = Vec::new();
         for change in &changes {
             if let StreamChange::ArrivalsUntil(shards, until) = change {
-                for shard in open_shards(&before, shards)? {
-                    limits.push((shard.uid, Some(*until)));
-                    limits_before.push((shard.uid, shard.arrivals_until));
-                }
+                let open = open_shards(&before, shards)?.into_iter();
+                limits.extend(open.map(|shard| (shard.uid, shard.arrivals_until, *until)));
             }
         }
-        self.limit_arrivals(limits).await?;
+        // While nobody can tell which of two ends a start would find, the earlier one holds.
+        let earlier = |(uid, before, until): &(ShardUid, Option<Timestamp>, Timestamp)| {
+            (*uid, Some(before.map_or(*until, |before| before.min(*until))))
+        };
+        self.limit_arrivals(limits.iter().map(earlier).collect()).await?;
         let changed = self.catalog.change(stream, changes).await;
-        // After a doubtful write the limits may be on the disk: they stay.
-        if matches!(&changed, Err(error) if !matches!(error, CatalogError::Stopped { .. })) {
-            self.limit_arrivals(limits_before).await?;
-        }
+        let settled: Vec<_> = match &changed {
+            Ok(_) => limits.into_iter().map(|(uid, _, until)| (uid, Some(until))).collect(),
+            Err(CatalogError::Stopped { .. }) => Vec::new(),
+            Err(_) => limits.into_iter().map(|(uid, before, _)| (uid, before)).collect(),
+        };
+        // Where the log thread has ended no record arrives, and the change is as it is.
+        drop(self.limit_arrivals(settled).await);
         changed
     }
 

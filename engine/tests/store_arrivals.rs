@@ -73,6 +73,35 @@ async fn a_refused_change_leaves_arrivals_as_they_were() {
 }
 
 #[tokio::test]
+async fn a_later_end_is_not_in_force_before_it_is_stored() {
+    let bench = Bench::new(6);
+    // One thread and slow calls of the disk: records arrive while the change is written.
+    bench.disk.set_pauses_max(200);
+    let story = async {
+        let device = bench.disk.single_threaded_device(bench.clock.clone());
+        let engine = Engine::open(bench.config.clone(), device).await.unwrap();
+        let created = stream(&engine, "s", 1).await;
+        engine.change_stream(created.id, until(0, UNTIL)).await.unwrap();
+        bench.clock.set(Timestamp(UNTIL.0 + 1));
+        let later = until(0, Timestamp(UNTIL.0 + 2));
+        let mut change = std::pin::pin!(engine.change_stream(created.id, later));
+        let mut arrived = 0;
+        loop {
+            let mut record = std::pin::pin!(arrival(&engine, 0));
+            tokio::select! {
+                biased;
+                changed = &mut change => break drop(changed.unwrap()),
+                at = &mut record => assert_eq!(at, UNTIL),
+            }
+            arrived += 1;
+        }
+        assert!(arrived > 0, "the change was stored too soon to tell");
+        assert_eq!(arrival(&engine, 0).await, bench.clock_now());
+    };
+    tokio::task::LocalSet::new().run_until(story).await;
+}
+
+#[tokio::test]
 async fn no_record_arrives_before_its_shard_began() {
     let bench = Bench::new(5);
     let mut engine = bench.open().await;

@@ -118,6 +118,17 @@ impl Shared {
         }
     }
 
+    /// What a start has found of the ends of arrivals holds from then on, also where the change
+    /// that set one had no answer.
+    pub(super) fn bind(&self, stream: &Stream) {
+        let mut shards = self.shards.borrow_mut();
+        for shard in &stream.shards {
+            if let Some(known) = shards.get_mut(&shard.index.0) {
+                known.limit = shard.arrivals_until;
+            }
+        }
+    }
+
     /// What came out of a shard.
     pub(super) fn children(&self, parent: u32) -> Vec<u64> {
         let shards = self.shards.borrow();

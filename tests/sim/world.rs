@@ -278,6 +278,7 @@ impl World {
         };
         self.check_settings(&stream);
         self.shared.see(&stream);
+        self.shared.bind(&stream);
         self.list();
         let damaged = engine.metrics().damaged_ranges.get();
         if damaged > 0 && !*self.shared.is_damaged.borrow() && !*self.shared.reads_fail.borrow() {
