@@ -12,7 +12,9 @@ use kinelog_engine::Engine;
 use kinelog_engine::device::Clock;
 use kinelog_engine::device::simulated::{Fault, Operation, SimulatedDisk, Survive};
 use kinelog_engine::error::{AppendError, OpenError, ReadError};
-use kinelog_engine::types::{Durable, Ordinal, ReadLimit, Timestamp};
+use kinelog_engine::types::{
+    Durable, NewShard, Ordinal, ReadLimit, Reshard, ShardIndex, Timestamp, uniform_ranges,
+};
 use store_common::*;
 
 #[tokio::test]
@@ -330,6 +332,41 @@ async fn a_damaged_group_in_the_middle_of_the_log_is_reported_and_the_rest_is_ke
     let engine = bench.open().await;
     let after = engine.read(&stream, shard, Ordinal(6), limit).await.unwrap();
     assert_eq!(after.records.iter().map(number).collect::<Vec<_>>(), [5, 6, 7, 8, 9, 10]);
+}
+
+#[tokio::test]
+async fn a_lost_end_of_a_shard_is_reported_until_its_retention_is_over() {
+    let bench = Bench::new(18);
+    let mut engine = bench.open().await;
+    let created = stream(&engine, "s", 2).await;
+    for shard in &created.shards {
+        append(&engine, shard, &[payload(0, 100)]).await.unwrap();
+    }
+    let open = uniform_ranges(2).into_iter().map(|range| NewShard {
+        range,
+        created_seconds: START.seconds() + 1,
+        parents: vec![ShardIndex(0), ShardIndex(1)],
+    });
+    let reshard = Reshard { close: vec![ShardIndex(0), ShardIndex(1)], open: open.collect() };
+    engine.reshard(created.id, reshard, START, vec![]).await.unwrap();
+    drop(engine);
+    // The group of the first shard, of which nothing was copied.
+    bench.disk.spoil_sector(&log_files(&bench)[0], 8, false).unwrap();
+    let read = async |engine: &Engine| {
+        let (stream, limit) = (found(engine, "s"), ReadLimit { records: 100, bytes: 1 << 20 });
+        engine.read(&stream, &stream.shards[0], Ordinal(1), limit).await
+    };
+    for _ in 0..2 {
+        engine = bench.open().await;
+        let damaged = read(&engine).await;
+        let Err(ReadError::Damaged { first, last, .. }) = damaged else { panic!("{damaged:?}") };
+        assert_eq!((first, last), (Ordinal(1), Ordinal(1)));
+        // The next start finds this in a manifest, not in the log.
+        engine.close().await;
+    }
+    bench.clock.advance_ms(24 * 3_600_000 + 1);
+    let expired = read(&bench.open().await).await.unwrap();
+    assert!(expired.at_end && expired.next == Ordinal(2), "{expired:?}");
 }
 
 #[tokio::test]

@@ -240,8 +240,10 @@ async fn settle(log: &Rc<LogThread>, losses: &Losses) -> Result<(), DeviceError>
             let mut writer = writer.borrow_mut();
             let next = end;
             tracing::error!(shard = %uid, first = %writer.next, %next, "records may be lost");
-            writer.burn(next);
-            writer.log.advance(next, writer.last_arrival);
+            // What is lost may have arrived as late as now: retention does not hide it before.
+            let arrival = writer.arrival(log.device.clock.now());
+            writer.burn(next, arrival);
+            writer.log.advance(next, arrival);
         }
     }
     Ok(())

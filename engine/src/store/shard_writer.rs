@@ -344,10 +344,13 @@ impl ShardWriter {
         (self.copied.next > Ordinal::FIRST).then_some(floor)
     }
 
-    /// Gives up ordinals that may have been answered but are lost, up to `next`.
-    pub(super) fn burn(&mut self, next: Ordinal) {
+    /// Gives up ordinals that may have been answered but are lost, up to `next`; none of them
+    /// arrived after `last_arrival`.
+    pub(super) fn burn(&mut self, next: Ordinal, last_arrival: Timestamp) {
         self.next = self.next.max(next);
         self.copied.next = self.copied.next.max(next);
+        self.last_arrival = self.last_arrival.max(last_arrival);
+        self.copied.last_arrival = self.copied.last_arrival.max(last_arrival);
         if let Some(back) = self.open.back_mut() {
             back.is_ended = true;
         }
