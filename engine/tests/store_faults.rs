@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use kinelog_engine::Engine;
 use kinelog_engine::device::Clock;
 use kinelog_engine::device::simulated::{Fault, Operation, SimulatedDisk, Survive};
-use kinelog_engine::error::{AppendError, OpenError, ReadError};
+use kinelog_engine::error::{AppendError, CatalogError, OpenError, ReadError};
 use kinelog_engine::types::{
     Durable, NewShard, Ordinal, ReadLimit, Reshard, ShardIndex, Timestamp, uniform_ranges,
 };
@@ -52,6 +52,29 @@ async fn a_second_failed_log_write_stops_writes_and_reads_go_on() {
     assert_eq!(engine.metrics().stopped.get(), 1);
     assert!(engine.checkpoint().await.is_err());
     assert_holds(&engine, "s", 0, 0..1).await;
+}
+
+#[tokio::test]
+async fn a_catalogue_of_which_a_write_failed_stops_all_writes_and_reads_go_on() {
+    for operation in [Operation::Write, Operation::SyncData] {
+        for nth in [1, 2] {
+            let bench = Bench::new(19);
+            let engine = bench.open().await;
+            let created = stream(&engine, "s", 1).await;
+            append(&engine, &created.shards[0], &[payload(0, 100)]).await.unwrap();
+            bench.disk.fail_nth(operation, nth, Fault::Io);
+            // A start may find the stream or not: nobody is told that a record of it is stored.
+            let doubtful = engine.remove_stream(created.id).await;
+            assert!(matches!(doubtful, Err(CatalogError::Stopped { .. })), "{doubtful:?}");
+            assert!(engine.stopped().is_some());
+            assert_eq!(engine.metrics().stopped.get(), 1);
+            let refused = append(&engine, &created.shards[0], &[payload(1, 100)]).await;
+            assert!(matches!(refused, Err(AppendError::Stopped { .. })), "{refused:?}");
+            assert_holds(&engine, "s", 0, 0..1).await;
+            drop(engine);
+            assert_eq!(bench.open().await.stopped(), None);
+        }
+    }
 }
 
 /// A clock that breaks: a fault in the program, from the log thread's point of view.

@@ -42,11 +42,7 @@ impl World {
     /// After a failed write: reads go on, and a start makes all well.
     async fn go_on_after_stop(&mut self) {
         let Some(engine) = self.engine.clone() else { return };
-        let reason = match engine.stopped() {
-            Some(reason) => reason,
-            None if self.settings.is_stopped => "a change is in doubt".to_owned(),
-            None => return,
-        };
+        let Some(reason) = engine.stopped() else { return };
         self.shared.count("store: writes stopped");
         if reason.contains("failed") && reason.contains("thread") || reason.contains("keeper") {
             self.shared.wrong(format!("the log thread failed: {reason}"));
@@ -262,7 +258,10 @@ impl World {
                 Some(stream)
             }
             Err(error) => {
-                self.settings.is_stopped |= matches!(error, CatalogError::Stopped { .. });
+                let is_told = self.engine().is_some_and(|engine| engine.stopped().is_some());
+                if matches!(error, CatalogError::Stopped { .. }) && !is_told {
+                    self.shared.wrong(format!("nobody is told that writes have stopped: {error}"));
+                }
                 self.shared.count(format!("{what}: {}", name_of(&error)));
                 self.shared.event(format!("{what} failed: {error}"));
                 None

@@ -63,8 +63,6 @@ pub(super) struct Settings {
     pub(super) acknowledged: Arc<Stream>,
     /// The last change that was asked for; its number is in the stream's attributes.
     pub(super) asked: u64,
-    /// A change was answered with doubt: none is taken before a start.
-    pub(super) is_stopped: bool,
 }
 
 impl World {
@@ -99,7 +97,7 @@ impl World {
             pending: Vec::new(),
             followers: Vec::new(),
             crash: End::Kill,
-            settings: Settings { acknowledged: created, asked: 0, is_stopped: false },
+            settings: Settings { acknowledged: created, asked: 0 },
             damaged: Vec::new(),
             is_unvouched: false,
             flips: 0,
@@ -166,7 +164,6 @@ impl World {
         let powered = self.disk.is_powered();
         self.shared.count(format!("end: {end:?}"));
         self.shared.event(format!("the store ends: {end:?}"));
-        self.settings.is_stopped = false;
         for follower in std::mem::take(&mut self.followers) {
             follower.abort();
             if let Err(error) = follower.await

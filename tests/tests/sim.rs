@@ -120,8 +120,10 @@ fn regressions() -> Vec<(&'static str, Options, Story)> {
         ("a manifest that was never on the disk was relied upon", plain(seed), Story(steps))
     });
     // Whole stories of the swarm.
+    let later_end = "records arrived past the end of their shard, under a later one not stored";
     let drawn = [
         (200_636, "a log file given up unused left a gap that told of a lost one"),
+        (201_245, later_end),
         (
             303_878,
             "a start that could not sync the log's last group left it to the next, which trusted it",
@@ -130,9 +132,16 @@ fn regressions() -> Vec<(&'static str, Options, Story)> {
             304_562,
             "a bit that flipped on its way into a map was damage for as long as the map lived",
         ),
+        (307_537, later_end),
+        (307_976, later_end),
+        (309_973, later_end),
         (312_660, "a bit that flipped in two reads of the log was copied to where it stayed"),
+        (314_169, "the story did not know the end of a shard that a start had found"),
         (314_465, "a log file left half made stopped writes once there was space again"),
+        (314_960, "the lost end of a closed shard was taken for expired"),
         (316_545, "a log file left half made stopped writes once there was space again"),
+        (319_576, "a short frame uncovered the remains of a longer one that was taken back"),
+        (320_210, later_end),
     ];
     let drawn = drawn.map(|(seed, what)| {
         let options = Options::of(seed);

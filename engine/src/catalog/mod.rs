@@ -16,7 +16,7 @@ pub(crate) mod salvage;
 mod state;
 
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 use tokio::sync::Mutex;
 
@@ -44,7 +44,11 @@ struct Inner {
     store: StoreId,
     state: RwLock<State>,
     writer: Mutex<Writer>,
+    on_stop: OnceLock<Tell>,
 }
+
+/// Who is told a reason.
+type Tell = Box<dyn Fn(&str) + Send + Sync>;
 
 /// What a change needs; its lock puts changes in a row.
 struct Writer {
@@ -106,8 +110,15 @@ impl Catalog {
             store,
             state: RwLock::new(state),
             writer: Mutex::new(Writer { journal, stopped: None }),
+            on_stop: OnceLock::new(),
         };
         Ok((Self { inner: Arc::new(inner) }, report))
+    }
+
+    /// Has `tell` told the reason when a write fails, after which it is unknown what a start will
+    /// find: no change is taken any more. It is told before the change is answered.
+    pub(crate) fn on_stop(&self, tell: impl Fn(&str) + Send + Sync + 'static) {
+        drop(self.inner.on_stop.set(Box::new(tell)));
     }
 
     /// Identity of the store it belongs to.
@@ -244,7 +255,9 @@ impl Catalog {
     ) -> Result<Option<Arc<Stream>>, CatalogError> {
         let inner = self.inner.clone();
         tokio::spawn(async move { inner.commit(plan).await }).await.unwrap_or_else(|error| {
-            Err(CatalogError::Stopped { reason: format!("the change did not finish: {error}") })
+            let reason = format!("the change did not finish: {error}");
+            self.inner.tell_stopped(&reason);
+            Err(CatalogError::Stopped { reason })
         })
     }
 }
@@ -279,12 +292,25 @@ impl Inner {
             | Entry::Remove { .. }
             | Entry::Document { .. } => false,
         };
-        if !is_forgotten {
-            writer.append(&entry).await?;
+        let written = if is_forgotten { Ok(()) } else { writer.append(&entry).await };
+        if written.is_ok() {
+            self.publish(&entry, outcome.clone());
+            writer.compact_if_long(&self.state).await;
         }
-        self.state.write().unwrap_or_else(PoisonError::into_inner).publish(&entry, outcome.clone());
-        writer.compact_if_long(&self.state).await;
-        Ok(outcome)
+        if let Some(reason) = &writer.stopped {
+            self.tell_stopped(reason);
+        }
+        written.map(|()| outcome)
+    }
+
+    fn publish(&self, entry: &Entry, outcome: Option<Arc<Stream>>) {
+        self.state.write().unwrap_or_else(PoisonError::into_inner).publish(entry, outcome);
+    }
+
+    fn tell_stopped(&self, reason: &str) {
+        if let Some(tell) = self.on_stop.get() {
+            tell(reason);
+        }
     }
 }
 

@@ -66,6 +66,9 @@ pub(super) async fn open(
     identity::create_directory(device, &commit_log::directory(data)).await?;
     let store = identity.store;
     let (catalog, report) = Catalog::open(device, data, store, identity.is_fresh).await?;
+    // No record is taken for shards of which nobody knows what a start will find.
+    let told = Arc::clone(shared);
+    catalog.on_stop(move |reason| told.stop(reason));
     if report.healed_frames > 0 || report.repaired_bits > 0 {
         tracing::warn!(?report, "the catalogue was damaged and has been healed");
         shared.metrics.repaired_bits.add(report.repaired_bits);
