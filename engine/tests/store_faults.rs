@@ -57,23 +57,23 @@ async fn a_second_failed_log_write_stops_writes_and_reads_go_on() {
 #[tokio::test]
 async fn a_catalogue_of_which_a_write_failed_stops_all_writes_and_reads_go_on() {
     for operation in [Operation::Write, Operation::SyncData] {
-        for nth in [1, 2] {
-            let bench = Bench::new(19);
-            let engine = bench.open().await;
-            let created = stream(&engine, "s", 1).await;
-            append(&engine, &created.shards[0], &[payload(0, 100)]).await.unwrap();
-            bench.disk.fail_nth(operation, nth, Fault::Io);
-            // A start may find the stream or not: nobody is told that a record of it is stored.
-            let doubtful = engine.remove_stream(created.id).await;
-            assert!(matches!(doubtful, Err(CatalogError::Stopped { .. })), "{doubtful:?}");
-            assert!(engine.stopped().is_some());
-            assert_eq!(engine.metrics().stopped.get(), 1);
-            let refused = append(&engine, &created.shards[0], &[payload(1, 100)]).await;
-            assert!(matches!(refused, Err(AppendError::Stopped { .. })), "{refused:?}");
-            assert_holds(&engine, "s", 0, 0..1).await;
-            drop(engine);
-            assert_eq!(bench.open().await.stopped(), None);
-        }
+        let bench = Bench::new(19);
+        let engine = bench.open().await;
+        let created = stream(&engine, "s", 1).await;
+        append(&engine, &created.shards[0], &[payload(0, 100)]).await.unwrap();
+        bench.disk.set_fault_rates(vec![(operation, Fault::Io, 10_000)]);
+        // A start may find the stream or not: nobody is told that a record of it is stored.
+        let doubtful = engine.remove_stream(created.id).await;
+        assert!(matches!(doubtful, Err(CatalogError::Stopped { .. })), "{doubtful:?}");
+        let reason = engine.stopped().unwrap();
+        assert!(reason.contains("catalog.0"), "{reason}");
+        assert_eq!(engine.metrics().stopped.get(), 1);
+        let refused = append(&engine, &created.shards[0], &[payload(1, 100)]).await;
+        assert!(matches!(refused, Err(AppendError::Stopped { .. })), "{refused:?}");
+        assert_holds(&engine, "s", 0, 0..1).await;
+        drop(engine);
+        bench.disk.clear_faults();
+        assert_eq!(bench.open().await.stopped(), None);
     }
 }
 
@@ -355,6 +355,24 @@ async fn a_damaged_group_in_the_middle_of_the_log_is_reported_and_the_rest_is_ke
     let engine = bench.open().await;
     let after = engine.read(&stream, shard, Ordinal(6), limit).await.unwrap();
     assert_eq!(after.records.iter().map(number).collect::<Vec<_>>(), [5, 6, 7, 8, 9, 10]);
+}
+
+#[tokio::test]
+async fn a_flipped_bit_in_the_head_of_the_only_group_of_a_log_file_costs_no_record() {
+    for (byte, bit) in [(0, 0), (4, 6), (94, 0), (95, 7)] {
+        let bench = Bench::new(20);
+        let engine = bench.open().await;
+        let created = stream(&engine, "s", 1).await;
+        // A file holds 60 KiB of groups.
+        for n in 0..3 {
+            append(&engine, &created.shards[0], &[payload(n, 40_000)]).await.unwrap();
+        }
+        drop(engine);
+        bench.disk.flip_bit(&log_files(&bench)[1], 4096 + byte, bit).unwrap();
+        let engine = bench.open().await;
+        assert_eq!(engine.metrics().damaged_ranges.get(), 0, "bit {bit} of {byte}");
+        assert_holds(&engine, "s", 0, 0..3).await;
+    }
 }
 
 #[tokio::test]

@@ -300,15 +300,20 @@ fn end_position(found: &Found) -> u64 {
 }
 
 /// Where the groups of a file begin: told by the first one that is sound, since groups stand back
-/// to back.
+/// to back. The very first one is enough, a flipped bit or not: it may be the only one.
 fn beginning(file: &[u8], store: StoreId, sequence: u64) -> Option<Beginning> {
     let mut pages = (FIRST_OFFSET..file.len() as u64).step_by(PAGE_BYTES);
     pages.find_map(|offset| {
         let bytes = &file[usize::try_from(offset).ok()?..];
-        group::claimed_position(bytes)?;
         let salt = group::salt(store, sequence, offset);
-        let header = group::decode_sound_head(bytes, salt).ok()?.header;
-        let position = header.position.checked_sub(offset - FIRST_OFFSET)?;
-        Some(Beginning { position, number: (offset == FIRST_OFFSET).then_some(header.number) })
+        let is_first = offset == FIRST_OFFSET;
+        let head = if is_first {
+            group::decode_head(bytes, salt).ok()?
+        } else {
+            group::claimed_position(bytes)?;
+            group::decode_sound_head(bytes, salt).ok()?
+        };
+        let position = head.header.position.checked_sub(offset - FIRST_OFFSET)?;
+        Some(Beginning { position, number: is_first.then_some(head.header.number) })
     })
 }
