@@ -37,7 +37,10 @@ bugs! {
     ReplayNotSynced,
     /// What the last process could not sync of the log is not written again by a start.
     ReplayNotWritten,
-    /// What the last process left unsynced in the manifests is not synced by a start.
+    /// What a start has cut off the log is left there.
+    CutComesBack,
+    /// What the last process left unsynced in the manifests is not synced by a start. It takes a
+    /// power cut that tears the next manifest as well: no seed so far.
     FoundManifestNotSynced,
     /// What the last process could not sync of the manifests is not written again by a start.
     FoundManifestNotWritten,
@@ -49,7 +52,8 @@ bugs! {
     DirtyRead,
     /// A failed sync of segments is tried again, and its success believed.
     SegmentSyncRetried,
-    /// A failed sync of a manifest is tried again, and its success believed.
+    /// A failed sync of a manifest is tried again, and its success believed. The manifest before
+    /// serves, unless the next one is torn: no seed so far.
     ManifestSyncRetried,
     /// A failed sync of the catalogue is tried again, and its success believed.
     CatalogSyncRetried,
@@ -67,14 +71,13 @@ bugs! {
     CutAtFirstDamage,
     /// Recovery keeps a last group that is torn.
     TornTailKept,
-    /// Ordinals that damage may have taken are given out again.
+    /// Ordinals that damage may have taken are given out again. The damage has to hit the last
+    /// batch of a shard, and nothing else of it in the log: no seed so far.
     OrdinalsReused,
     /// Recovery forgets the first group of each file.
     ReplaySkipsGroup,
     /// Recovery ends with the first file.
     ReplaySkipsFile,
-    /// Recovery replays what segments hold already.
-    ReplayedTwice,
     /// After a start the newest log file is replaced.
     LogFileReplaced,
     /// A batch lies one place further on in its segment than its header says.
@@ -89,7 +92,7 @@ bugs! {
     ReplayStartsLate,
     /// A manifest states what is not copied yet.
     ManifestAhead,
-    /// All manifests go to one slot.
+    /// All manifests go to one slot. It takes one that is torn between two sectors: no seed so far.
     OneManifestSlot,
     /// Files of expired segments go before the manifest that says so.
     GarbageRemovedEarly,

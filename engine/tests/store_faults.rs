@@ -77,6 +77,26 @@ async fn a_catalogue_of_which_a_write_failed_stops_all_writes_and_reads_go_on() 
     }
 }
 
+#[tokio::test]
+async fn a_group_that_a_start_has_cut_off_does_not_come_back() {
+    for seed in 0..40 {
+        let mut bench = Bench::new(seed);
+        let engine = bench.open().await;
+        let created = stream(&engine, "s", 1).await;
+        append(&engine, &created.shards[0], &[payload(0, 100)]).await.unwrap();
+        // Any part of the group is left in one file, and any other part in the next.
+        bench.disk.fail_nth(Operation::LogWrite, 1, Fault::Io);
+        bench.disk.fail_nth(Operation::LogWrite, 2, Fault::Io);
+        append(&engine, &created.shards[0], &[payload(1, 3000)]).await.unwrap_err();
+        drop(engine);
+        let engine = bench.open().await;
+        let found = read_all(&engine, &created, &created.shards[0]).await.unwrap().len() as u64;
+        drop(engine);
+        bench.disk = bench.disk.power_cut(seed, Survive::None);
+        assert_holds(&bench.open().await, "s", 0, 0..found).await;
+    }
+}
+
 /// A clock that breaks: a fault in the program, from the log thread's point of view.
 struct BrokenClock(AtomicBool);
 

@@ -1,5 +1,6 @@
 //! Producers and readers of a simulation: each call and each answer goes into the history.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -113,7 +114,8 @@ pub(super) struct Reader {
     engine: Engine,
     shard: Arc<Shard>,
     walk: WalkId,
-    next: Ordinal,
+    /// The record due next.
+    pub(super) next: Rc<Cell<Ordinal>>,
     limit: ReadLimit,
 }
 
@@ -165,7 +167,7 @@ impl Reader {
         let walk = shared.recorder.opened(shard.index.0.into(), start, asked, is_last);
         let limit = ReadLimit { records: records as usize, bytes: 40_000 };
         let (shared, engine, shard) = (Rc::clone(shared), engine.clone(), Arc::clone(shard));
-        Some(Self { shared, engine, shard, walk, next, limit })
+        Some(Self { shared, engine, shard, walk, next: Rc::new(Cell::new(next)), limit })
     }
 
     /// Reads to the end there is now.
@@ -181,7 +183,7 @@ impl Reader {
     /// Follows for ever.
     pub(super) async fn follow(mut self) {
         while matches!(self.read_on().await, Went::CaughtUp) {
-            self.engine.follow(&self.shard, self.next).await;
+            self.engine.follow(&self.shard, self.next.get()).await;
             self.shared.count("reader: woken");
         }
     }
@@ -193,7 +195,7 @@ impl Reader {
             return Went::Over;
         };
         let horizon = stream.horizon(self.shared.clock.now());
-        match self.engine.read(&stream, &self.shard, self.next, self.limit).await {
+        match self.engine.read(&stream, &self.shard, self.next.get(), self.limit).await {
             Ok(read) => self.answered(asked, horizon, &read),
             Err(ReadError::Damaged { first, last, .. }) => self.damaged(first, last),
             Err(ReadError::ShardGone) => {
@@ -217,26 +219,28 @@ impl Reader {
             self.shared.arrived(index, last.arrival);
         }
         let expected = read.records.last().map(|last| last.ordinal.plus(1));
-        if expected.is_some_and(|expected| expected != read.next) || read.next < self.next {
+        if expected.is_some_and(|expected| expected != read.next) || read.next < self.next.get() {
             self.shared.wrong(format!(
                 "shard {index}: a read from {} goes on at {}",
-                self.next, read.next
+                self.next.get(),
+                read.next
             ));
         }
         self.shared.event(format!(
             "shard {index}: read {} records from {} to {}",
             read.records.len(),
-            self.next,
+            self.next.get(),
             read.next
         ));
         let is_caught_up = read.next_arrival.is_none();
         let end = read.at_end.then(|| self.shared.children(index));
         self.step(asked, &read.records, is_caught_up, end);
-        if read.records.is_empty() && !is_caught_up && read.next == self.next {
-            self.shared.wrong(format!("shard {index}: a read at {} does not go on", self.next));
+        if read.records.is_empty() && !is_caught_up && read.next == self.next.get() {
+            self.shared
+                .wrong(format!("shard {index}: a read at {} does not go on", self.next.get()));
             return Went::Over;
         }
-        self.next = read.next;
+        self.next.set(read.next);
         match (read.at_end, is_caught_up) {
             (true, _) => {
                 self.shared.count("read: end of a shard");
@@ -290,7 +294,7 @@ impl Reader {
         let (shared, index) = (&self.shared, self.shard.index.0);
         shared.count("read: damage reported");
         shared.event(format!("shard {index}: {first} to {last} are damaged"));
-        if first > last || first < self.next {
+        if first > last || first < self.next.get() {
             shared.wrong(format!("shard {index}: damage from {first} to {last} is no range"));
             return Went::Over;
         }
@@ -298,7 +302,7 @@ impl Reader {
             let numbers = (number(&self.shard, first), number(&self.shard, last));
             shared.recorder.damaged(Damage { shard: index.into(), numbers });
             shared.lost.borrow_mut().extend((first.0..=last.0).map(|ordinal| (index, ordinal)));
-            self.next = last.plus(1);
+            self.next.set(last.plus(1));
             return Went::On;
         }
         if !*shared.reads_fail.borrow() {

@@ -32,15 +32,26 @@ struct Arguments {
     /// Runs every fault of the program until it is found, with at most `--seeds` seeds each.
     #[arg(long)]
     bugs: bool,
-    /// Many faults of the disk in every run.
-    #[arg(long)]
-    lively: bool,
+    /// What the stories are like.
+    #[arg(long, value_enum, default_value_t = Stories::Usual)]
+    stories: Stories,
     /// Prints the failing story whole.
     #[arg(long)]
     no_shrink: bool,
     /// Threads; all cores unless said otherwise.
     #[arg(long)]
     threads: Option<usize>,
+}
+
+/// Kinds of stories.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Stories {
+    /// Drawn step by step.
+    Usual,
+    /// The same with many faults of the disk in every run.
+    Lively,
+    /// Made of rare situations.
+    Rare,
 }
 
 fn main() -> ExitCode {
@@ -69,7 +80,11 @@ fn named(name: &str) -> Option<Bug> {
 }
 
 fn of(arguments: &Arguments, seed: u64, bug: Option<Bug>) -> (Options, Story) {
-    let drawn = if arguments.lively { Options::lively(seed) } else { Options::of(seed) };
+    let drawn = match arguments.stories {
+        Stories::Usual => Options::of(seed),
+        Stories::Lively => Options::lively(seed),
+        Stories::Rare => Options::rare(seed),
+    };
     let options = Options { bug, ..drawn };
     let story = Story::of(&options);
     (options, story)

@@ -12,6 +12,8 @@
 
 mod clients;
 mod clock;
+mod damage;
+mod motifs;
 mod options;
 mod run;
 mod shared;

@@ -42,6 +42,8 @@ pub struct Options {
     pub rot: Rot,
     /// How likely each kind of step is; see `story`.
     pub weights: Vec<u32>,
+    /// The story is made of rare situations (`motifs`), and `steps` counts those.
+    pub is_rare: bool,
     /// Limits of the store.
     pub config: Config,
     /// A fault of the program that is switched on.
@@ -68,6 +70,7 @@ impl Options {
             rates: rates(random, rot),
             rot,
             weights: weights(random),
+            is_rare: false,
             config: config(random),
             bug: None,
         }
@@ -82,6 +85,23 @@ impl Options {
             (Operation::Any, Fault::PowerOff, 20),
         ];
         Self { rot: Rot::None, rates: RATES.to_vec(), ..Self::of(seed) }
+    }
+
+    /// A story of rare situations. Its faults come with them, but for a few; some stores have more
+    /// shards than fit one sector of a manifest.
+    pub fn rare(seed: u64) -> Self {
+        let mut usual = Self::of(seed);
+        usual.rates.retain(|(_, fault, _)| *fault != Fault::FlippedRead);
+        let mut random = Rng::with_seed(seed ^ 0x0b5c);
+        let random = &mut random;
+        Self {
+            shards: one_of(random, &[1, 2, 4, 14, 14]),
+            steps: random.usize(2..=6),
+            rates: if random.u32(..4) == 0 { usual.rates } else { Vec::new() },
+            rot: one_of(random, &[Rot::None, Rot::None, Rot::Bits, Rot::Sectors]),
+            is_rare: true,
+            ..usual
+        }
     }
 
     /// True when a read may fail, or report damage, though nothing stored is damaged.

@@ -133,7 +133,8 @@ async fn tell(options: Options, story: &Story, outcome: &RefCell<Outcome>) {
     }
     let (is_whole, healing_ms) = (!world.is_over, world.healing_ms);
     let files = world.disk.snapshot();
-    for task in world.followers.drain(..).chain(world.pending.drain(..)) {
+    let followers = world.followers.drain(..).map(|follower| follower.task);
+    for task in followers.chain(world.pending.drain(..)) {
         task.abort();
         drop(task.await);
     }

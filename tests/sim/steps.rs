@@ -1,5 +1,6 @@
 //! Carries out the steps of a story, and what follows the last one.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,13 +16,15 @@ use kinelog_engine::types::{
 use super::clients::{Reader, key, send};
 use super::options::Rot;
 use super::story::{End, From, Step};
-use super::world::World;
+use super::world::{Follower, World};
 
 /// Simulated time after the last fault within which writes must be taken again.
 const HEALED_WITHIN: Duration = Duration::from_secs(2);
 
 /// The longest that a call of the disk takes.
 const STALL_MAX: Duration = Duration::from_mins(1);
+/// Turns in which a reader that was woken has read what there is.
+const FOLLOWER_TURNS: usize = 2_000;
 /// How long nobody minds waiting.
 const PAUSE: Duration = Duration::from_secs(20);
 
@@ -91,6 +94,10 @@ impl World {
                 *self.shared.reads_fail.borrow_mut() |= operation == Operation::Any;
                 self.disk.fail_nth(operation, nth, fault);
             }
+            Step::FailStart { operation, nth, fault } => {
+                self.start_faults.push((operation, nth, fault));
+            }
+            Step::SendClosed { shard } => self.send_closed(&engine, shard),
             Step::Crash { nth, end } => {
                 self.crash = end;
                 self.disk.fail_nth(Operation::Any, nth, Fault::PowerOff);
@@ -100,8 +107,8 @@ impl World {
                 self.shared.count("disk: filled");
             }
             Step::Free => self.disk.set_capacity(None),
-            Step::Damage { file, place, how } => {
-                self.damage(file, place, how);
+            Step::Damage { kind, file, place, how } => {
+                self.damage(kind, file, place, how);
                 drop(engine);
                 self.vouch().await;
             }
@@ -128,7 +135,7 @@ impl World {
         told == Some("checkpoint: made")
     }
 
-    fn send(
+    pub(super) fn send(
         &mut self,
         engine: &Engine,
         (calls, shard, runs): (u32, u32, u32),
@@ -140,6 +147,16 @@ impl World {
             let runs = runs.min(u32::try_from(open.len()).unwrap_or(1));
             let targets = (0..runs).map(|run| pick(&open, shard + call + run)).collect();
             self.pending.push(send(&self.shared, engine, targets, records, bytes));
+        }
+    }
+
+    /// One append to a shard that takes none.
+    fn send_closed(&mut self, engine: &Engine, shard: u32) {
+        let shards = shards(engine);
+        let closed: Vec<_> = shards.into_iter().filter(|it| it.closed.is_some()).collect();
+        if !closed.is_empty() {
+            self.shared.count("append: one to a closed shard");
+            self.pending.push(send(&self.shared, engine, vec![pick(&closed, shard)], 1, 10));
         }
     }
 
@@ -155,7 +172,9 @@ impl World {
         let shard = pick(&shards(engine), shard);
         let reader = Reader::open(&self.shared, engine, &shard, from, 10, false);
         if let Some(Some(reader)) = self.patiently("a reader", reader).await {
-            self.followers.push(tokio::task::spawn_local(reader.follow()));
+            let next = Rc::clone(&reader.next);
+            let task = tokio::task::spawn_local(reader.follow());
+            self.followers.push(Follower { task, shard, next });
         }
     }
 
@@ -295,30 +314,6 @@ impl World {
         self.list();
     }
 
-    /// After damage to the log: something must follow it, or it is the torn end of a write.
-    async fn vouch(&mut self) {
-        if !self.is_unvouched {
-            return;
-        }
-        let count = |world: &Self| {
-            world.shared.counts.borrow().get("records acknowledged").copied().unwrap_or(0)
-        };
-        // A misdirected write is one of the next few.
-        let rounds = if self.options.rot == Rot::Misdirected { 12 } else { 2 };
-        for round in 0..rounds {
-            let Some(engine) = self.engine.clone() else { return };
-            let before = count(self);
-            self.send(&engine, (1, round, 1), 1, 100);
-            drop(engine);
-            self.wait_for_appends().await;
-            if count(self) == before {
-                return;
-            }
-        }
-        let met = self.disk.faults_met().keys().any(|(_, fault)| *fault == Fault::Misdirected);
-        self.is_unvouched = self.options.rot == Rot::Misdirected && !met;
-    }
-
     /// What must hold after any story once nothing fails any more.
     pub(super) async fn epilogue(&mut self) {
         self.is_fair = true;
@@ -349,6 +344,7 @@ impl World {
         if refused(self) != before {
             self.shared.wrong("writes are refused although nothing fails any more");
         }
+        self.expect_followers(&engine).await;
         if !self.checkpoint(&engine).await {
             self.shared.wrong("no checkpoint is made although nothing fails any more");
         }
@@ -364,6 +360,19 @@ impl World {
             self.shared.wrong(format!("{} flipped bits have cost {lost} records", self.flips));
         }
         self.verify_at_rest().await;
+    }
+
+    /// Who follows a shard has been woken for all there is.
+    async fn expect_followers(&self, engine: &Engine) {
+        for _ in 0..FOLLOWER_TURNS {
+            tokio::task::yield_now().await;
+        }
+        for Follower { task, shard, next } in &self.followers {
+            if engine.end(shard).is_some_and(|end| next.get() < end) && !task.is_finished() {
+                let (index, next) = (shard.index, next.get());
+                self.shared.wrong(format!("who follows shard {index} was not woken at {next}"));
+            }
+        }
     }
 
     /// The closed store is as sound as its disk.

@@ -6,6 +6,7 @@ use std::fmt;
 use fastrand::Rng;
 use kinelog_engine::device::simulated::{Fault, Operation, Survive};
 
+use super::motifs;
 use super::options::{Options, Rot};
 
 /// How a store ends.
@@ -64,14 +65,19 @@ pub enum Step {
     Restart(End),
     /// A call of the disk fails later.
     Fail { operation: Operation, nth: u64, fault: Fault },
+    /// A call of the next start fails.
+    FailStart { operation: Operation, nth: u64, fault: Fault },
+    /// One append to a shard that is closed, if there is one.
+    SendClosed { shard: u32 },
     /// The power goes off, or the process dies, in the middle of such a call.
     Crash { nth: u64, end: End },
     /// The disk has so many bytes left.
     Fill { left: u64 },
     /// The disk has room again.
     Free,
-    /// Something stored is damaged: a file and a place in it, by any number.
-    Damage { file: u64, place: u64, how: u32 },
+    /// Something stored is damaged: a file, of any kind or of this one, and a place in it, by any
+    /// number.
+    Damage { kind: Option<&'static str>, file: u64, place: u64, how: u32 },
 }
 
 /// How likely the steps are, in their order.
@@ -103,7 +109,12 @@ impl Step {
             12 => Self::Crash { nth: random.u64(1..=60), end: crash(random) },
             13 => Self::Fill { left: *random.choice(&[0, 5_000, 40_000, 1_100_000]).unwrap_or(&0) },
             14 => Self::Free,
-            _ => Self::Damage { file: random.u64(..), place: random.u64(..), how: random.u32(..) },
+            _ => Self::Damage {
+                kind: None,
+                file: random.u64(..),
+                place: random.u64(..),
+                how: random.u32(..),
+            },
         }
     }
 
@@ -124,7 +135,7 @@ fn pick(random: &mut Rng, weights: &[u32]) -> usize {
     0
 }
 
-fn from(random: &mut Rng) -> From {
+pub(super) fn from(random: &mut Rng) -> From {
     let place = random.u64(..1_000);
     match random.u32(..5) {
         0 => From::Latest,
@@ -146,7 +157,7 @@ fn jump(random: &mut Rng) -> i64 {
     }
 }
 
-fn survive(random: &mut Rng) -> Survive {
+pub(super) fn survive(random: &mut Rng) -> Survive {
     match random.u32(..4) {
         0 => Survive::None,
         1 => Survive::All,
@@ -155,11 +166,11 @@ fn survive(random: &mut Rng) -> Survive {
     }
 }
 
-fn crash(random: &mut Rng) -> End {
+pub(super) fn crash(random: &mut Rng) -> End {
     if random.u32(..4) == 0 { End::Kill } else { End::Cut(survive(random)) }
 }
 
-fn end(random: &mut Rng) -> End {
+pub(super) fn end(random: &mut Rng) -> End {
     match random.u32(..6) {
         0 => End::Close,
         1 => End::Drop,
@@ -193,7 +204,14 @@ impl Story {
     /// The story of a seed.
     pub fn of(options: &Options) -> Self {
         let mut random = Rng::with_seed(options.seed ^ 0x5709);
-        let steps = (0..options.steps).map(|_| Step::draw(&mut random, options));
+        let mut draw = || {
+            if options.is_rare {
+                motifs::draw(&mut random)
+            } else {
+                vec![Step::draw(&mut random, options)]
+            }
+        };
+        let steps = (0..options.steps).flat_map(|_| draw());
         let may_damage = matches!(options.rot, Rot::Bits | Rot::Sectors | Rot::Misdirected);
         Self(steps.filter(|step| may_damage || !step.is_damage()).collect())
     }

@@ -1,7 +1,6 @@
 //! The store of one simulation: its disk, its life, and what it must still know after each start.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +17,7 @@ use tokio::task::JoinHandle;
 
 use super::clients::{Reader, key};
 use super::clock::JumpingClock;
-use super::options::{Options, Rot};
+use super::options::Options;
 use super::shared::Shared;
 use super::story::{End, From};
 use crate::history;
@@ -39,7 +38,9 @@ pub(super) struct World {
     pub(super) engine: Option<Engine>,
     /// Appends whose answers have not been waited for.
     pub(super) pending: Vec<JoinHandle<()>>,
-    pub(super) followers: Vec<JoinHandle<()>>,
+    pub(super) followers: Vec<Follower>,
+    /// Calls of the next start that fail.
+    pub(super) start_faults: Vec<(Operation, u64, Fault)>,
     /// How the store ends when the power has gone off by itself.
     pub(super) crash: End,
     pub(super) settings: Settings,
@@ -55,6 +56,14 @@ pub(super) struct World {
     pub(super) is_fair: bool,
     /// Nothing more can be said of this store.
     pub(super) is_over: bool,
+}
+
+/// A reader that follows its shard until the store ends.
+pub(super) struct Follower {
+    pub(super) task: JoinHandle<()>,
+    pub(super) shard: Arc<Shard>,
+    /// The record it is due to read next.
+    pub(super) next: Rc<Cell<Ordinal>>,
 }
 
 /// What the catalogue must say.
@@ -96,6 +105,7 @@ impl World {
             engine: Some(engine),
             pending: Vec::new(),
             followers: Vec::new(),
+            start_faults: Vec::new(),
             crash: End::Kill,
             settings: Settings { acknowledged: created, asked: 0 },
             damaged: Vec::new(),
@@ -165,8 +175,8 @@ impl World {
         self.shared.count(format!("end: {end:?}"));
         self.shared.event(format!("the store ends: {end:?}"));
         for follower in std::mem::take(&mut self.followers) {
-            follower.abort();
-            if let Err(error) = follower.await
+            follower.task.abort();
+            if let Err(error) = follower.task.await
                 && error.is_panic()
             {
                 self.shared.wrong(format!("a reader failed: {error}"));
@@ -213,6 +223,9 @@ impl World {
 
     /// Opens the store; faults go on at first.
     async fn start(&mut self) {
+        for (operation, nth, fault) in std::mem::take(&mut self.start_faults) {
+            self.disk.fail_nth(operation, nth, fault);
+        }
         for attempt in 0..=STARTS_MAX {
             if attempt == STARTS_MAX {
                 self.clear_weather();
@@ -359,61 +372,6 @@ impl World {
         self.shared.count_many("disk: calls", disk.calls(Operation::Any));
     }
 
-    /// Damages something stored; what is hit has a copy, or is a record.
-    pub(super) fn damage(&mut self, file: u64, place: u64, how: u32) {
-        let files: BTreeMap<PathBuf, Vec<u8>> = self.disk.snapshot();
-        let candidates: Vec<_> = files
-            .iter()
-            .filter(|(path, bytes)| !bytes.is_empty() && !self.damaged.contains(&kind_of(path)))
-            .collect();
-        if candidates.is_empty() {
-            return;
-        }
-        let (path, bytes) = candidates[usize::try_from(file).unwrap_or(0) % candidates.len()];
-        let kind = kind_of(path);
-        let is_log = kind == "log";
-        // What is damaged in the log must have been acknowledged, and something after it be.
-        if kind == "LOCK" || is_log && (self.engine.is_none() || self.is_unvouched) {
-            return;
-        }
-        *self.shared.is_damaged.borrow_mut() = true;
-        match self.options.rot {
-            Rot::Misdirected => {
-                if self.damaged.is_empty() {
-                    let operation =
-                        if how.is_multiple_of(2) { Operation::Write } else { Operation::LogWrite };
-                    self.disk.fail_nth(operation, place % 8 + 1, Fault::Misdirected);
-                    self.shared.event(format!("a coming {operation:?} is misdirected"));
-                    self.is_unvouched = true;
-                    self.damaged.extend(
-                        ["any", "seg", "log", "manifest", "catalog", "store"].map(String::from),
-                    );
-                }
-                return;
-            }
-            Rot::Bits => {
-                let at = usize::try_from(place).unwrap_or(0) % bytes.len();
-                drop(self.disk.flip_bit(path, at, (how % 8) as u8));
-                self.flips += usize::from(kind == "seg" || is_log);
-            }
-            Rot::None | Rot::Reads | Rot::Sectors => {
-                let sectors = bytes.len().div_ceil(512);
-                let at = usize::try_from(place).unwrap_or(0) % sectors;
-                drop(match how % 3 {
-                    0 => self.disk.spoil_sector(path, at, true),
-                    1 => self.disk.spoil_sector(path, at, false),
-                    _ => self.disk.swap_sectors(path, at, (how / 3) as usize % sectors),
-                });
-                self.is_unvouched |= is_log;
-            }
-        }
-        self.shared.count(format!("damage: {:?} in {kind}", self.options.rot));
-        self.shared.event(format!("{} is damaged", path.display()));
-        if kind != "seg" {
-            self.damaged.push(kind);
-        }
-    }
-
     /// The settings after a change that was answered.
     pub(super) fn changed(&mut self, stream: Arc<Stream>) {
         self.shared.see(&stream);
@@ -440,14 +398,4 @@ impl World {
             }
         }
     }
-}
-
-/// What a file is: all of one kind lose at most what one of them does.
-fn kind_of(path: &std::path::Path) -> String {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let kinds =
-        [(".seg", "seg"), (".log", "log"), ("manifest.", "manifest"), ("catalog.", "catalog")];
-    let kind =
-        kinds.iter().find(|(part, _)| name.contains(part)).map(|(_, kind)| (*kind).to_owned());
-    kind.unwrap_or(name)
 }

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
@@ -68,6 +68,18 @@ pub(crate) struct Stretch {
     pub(crate) until: u64,
 }
 
+/// Where a group stands that is no part of the log: it was never complete, or it was to be written
+/// again to the next file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cut {
+    /// The file.
+    pub(crate) path: PathBuf,
+    /// Where the group starts.
+    pub(crate) offset: u64,
+    /// Its log position.
+    position: u64,
+}
+
 /// A walk over the files of the log from a replay start on.
 pub(crate) struct LogScan<'a> {
     files: &'a dyn Files,
@@ -75,6 +87,7 @@ pub(crate) struct LogScan<'a> {
     unread: VecDeque<LogFileEntry>,
     read: VecDeque<ReadFile>,
     cursor: ReplayStart,
+    cut: Vec<Cut>,
     /// What comes next does not follow the last group: between them, groups are missing.
     is_broken: bool,
 }
@@ -113,6 +126,7 @@ impl<'a> LogScan<'a> {
             unread: unread.collect(),
             read: VecDeque::new(),
             cursor: start,
+            cut: Vec::new(),
             is_broken: false,
         }
     }
@@ -120,6 +134,12 @@ impl<'a> LogScan<'a> {
     /// Where the log ends, as far as it has been scanned.
     pub(crate) const fn cursor(&self) -> ReplayStart {
         self.cursor
+    }
+
+    /// What stands where the log ends, as far as it has been scanned. Later groups hide what is cut
+    /// off further ahead.
+    pub(crate) fn cut(&self) -> impl Iterator<Item = &Cut> {
+        self.cut.iter().filter(|cut| cut.position == self.cursor.position)
     }
 
     /// The next file that holds groups or damage; `None` after the last.
@@ -174,6 +194,7 @@ impl<'a> LogScan<'a> {
             repaired_bits: 0,
         };
         self.scan_from(&mut found, offset, next);
+        self.note_cut(&found);
         let is_continued = next_start == Some(self.cursor.position);
         if held_bytes < made_bytes && !is_continued {
             let range = held_bytes..made_bytes;
@@ -187,6 +208,14 @@ impl<'a> LogScan<'a> {
             found.damage.push(Stretch { range, log_bytes, until: u64::MAX });
         }
         found
+    }
+
+    fn note_cut(&mut self, found: &ScannedFile) {
+        let ReplayStart { offset, position, .. } = self.cursor;
+        let start = usize::try_from(offset).ok().and_then(|start| found.bytes.get(start..));
+        if start.and_then(group::claimed_position) == Some(position) {
+            self.cut.push(Cut { path: found.entry.path.clone(), offset, position });
+        }
     }
 
     /// Bytes that may have been in files that are missing between the file `sequence` and the next

@@ -12,6 +12,7 @@ mod group_builder;
 mod handle;
 mod identity;
 mod keeper;
+mod log_end;
 mod log_thread;
 mod maintenance;
 mod open;

@@ -4,18 +4,18 @@
 //! From there on replayed batches go the way of any other. So replay may be repeated, its memory
 //! is bounded as theirs is, and a start touches no segment unless much is to be replayed.
 
-use std::path::Path;
 use std::rc::Rc;
 
 use bytes::Bytes;
 
 use super::copy::copy_shards;
 use super::keeper::shards_with_work;
+use super::log_end::{self, LastGroup};
 use super::log_thread::LogThread;
 use super::open::{ListedSegments, discard};
 use crate::bugs::{self, Bug};
 use crate::commit_log::LogFileEntry;
-use crate::device::{Files, again};
+use crate::device::again;
 use crate::error::DeviceError;
 use crate::format::batch::{self, Batch};
 use crate::format::group::Prefix;
@@ -66,43 +66,18 @@ pub(super) async fn replay(
                 copy_shards(log, shards_with_work(log)).await?;
             }
         }
-        let place =
-            |group: &Found| (file.entry.path.clone(), group.offset, group.head.header.bytes);
-        last = file.groups.last().map(place).or(last);
+        last = LastGroup::of(&file).or(last);
         if bugs::is_on(Bug::ReplaySkipsFile) {
             break;
         }
     }
-    if let Some((path, offset, bytes)) = last {
-        make_durable(&**files, &path, offset, bytes as usize).await?;
-    }
+    log_end::settle(&**files, last, scan.cut()).await?;
     let cursor = scan.cursor();
     log.log.resume(cursor, Epoch(epoch.0.saturating_add(1)));
     log.since.borrow_mut().position = newest.replay.position;
     settle(log, &losses).await?;
     discard_orphans(log, listed, &losses);
     Ok(())
-}
-
-/// Makes the last group of the log durable before anybody reads it; all others are, since a later one
-/// was written. It may stand in the system's or the device's cache only, left there by a process that
-/// was killed, or by a start that could not sync it: then a sync that succeeds now says nothing. What
-/// is written again is there for certain.
-async fn make_durable(
-    files: &dyn Files,
-    path: &Path,
-    offset: u64,
-    bytes: usize,
-) -> Result<(), DeviceError> {
-    if bugs::is_on(Bug::ReplayNotSynced) {
-        return Ok(());
-    }
-    let file = files.open(path).await?;
-    if !bugs::is_on(Bug::ReplayNotWritten) {
-        let group = again::read_alike(&*file, offset, bytes).await?;
-        file.write(offset, vec![group]).await?;
-    }
-    file.sync_data().await
 }
 
 /// The bytes of a group by themselves: a slice of the file would keep all of it in memory.
@@ -175,7 +150,7 @@ fn open_batch(
     };
     losses.is_sound(prefix.shard, is_after_damage);
     log.shared.metrics.repaired_bits.add(u64::from(batch.repaired()));
-    if batch.end() <= next && !bugs::is_on(Bug::ReplayedTwice) {
+    if batch.end() <= next {
         return None;
     }
     let shard = prefix.shard;

@@ -147,9 +147,11 @@ fn search_tail(shard: &ShardLog, at: Timestamp) -> InTail {
     if !tail.batches.front().is_some_and(|held| is_inside(held.batch.header.first_arrival)) {
         return InTail::Before(tail.first());
     }
-    let mut position = tail.batches.partition_point(|held| held.batch.last_arrival() < at);
-    if bugs::is_on(Bug::SearchTooShort) {
-        position = position.saturating_sub(1);
+    let position = tail.batches.partition_point(|held| held.batch.last_arrival() < at);
+    if bugs::is_on(Bug::SearchTooShort)
+        && let Some(before) = position.checked_sub(1)
+    {
+        return InTail::Found(tail.batches[before].batch.header.base_ordinal);
     }
     InTail::Found(tail.batches.get(position).map_or(Ordinal(u64::MAX), |held| {
         held.batch.header.base_ordinal.plus(u64::from(held.batch.first_at(at)))
