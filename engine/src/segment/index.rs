@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 
+use crate::format::batch::Header;
 use crate::format::footer::{self, IndexEntry};
 use crate::limits::{INDEX_STRIDE_BYTES, PAGE_BYTES};
 use crate::types::{Ordinal, Timestamp};
@@ -76,6 +77,16 @@ pub enum Target {
     Record(Ordinal),
     /// The batch with the first record that arrived at or after this time.
     Arrival(Timestamp),
+}
+
+impl Target {
+    /// True when a walk from this batch on meets the target, by what the batch says itself.
+    pub(crate) fn is_past(self, batch: &Header) -> bool {
+        match self {
+            Self::Record(record) => batch.base_ordinal <= record,
+            Self::Arrival(at) => batch.first_arrival < at,
+        }
+    }
 }
 
 /// A place to start walking from: if the index is right, a batch that begins with `ordinal` stands

@@ -147,7 +147,9 @@ impl SealedSegment {
         let page = file.slice(0, PAGE_BYTES).await;
         let header = page.ok().and_then(|page| page_header::decode(&page, FileKind::Segment).ok());
         let store = header.map(|(header, _)| header.store);
-        if let Some((trailer, index)) = read_footer(&file, segment).await {
+        if let Some((trailer, index)) = read_footer(&file, segment).await
+            && is_confirmed(&file, segment, &trailer).await
+        {
             let base = Base { ordinal: segment.base, arrival: trailer.first_arrival };
             let (index, end) = (SealedIndex::Stored(index), trailer.index_position);
             return Ok(Self::new(file, index, base, end, store));
@@ -214,6 +216,17 @@ impl SealedSegment {
     pub(crate) fn set_verified(&self, range: Range<u64>) {
         self.verified.lock().expect("no holder panics").insert(range);
     }
+}
+
+/// False when the first batch says that it arrived at another time than the trailer has it; the header
+/// lies in the piece that was brought into memory for the page before it. A batch that is damaged says
+/// nothing.
+async fn is_confirmed(file: &Arc<MappedFile>, segment: &Arc<Segment>, trailer: &Trailer) -> bool {
+    let (source, segment) = (Source::Map(Arc::clone(file)), Arc::clone(segment));
+    let end = trailer.index_position;
+    let mut cursor = Cursor::new(source, segment, FIRST_POSITION, end, HEADER_PIECE_BYTES);
+    let first = cursor.here().await.ok().flatten();
+    first.is_none_or(|first| first.header.first_arrival == trailer.first_arrival)
 }
 
 /// Trailer and stored index entries; `None` when the footer is damaged, missing, or of another

@@ -106,7 +106,9 @@ impl View {
         if let Some(hint) = self.find(target).await? {
             let mut cursor = self.cursor_at(hint.position, piece_bytes);
             let found = cursor.here().await.ok().flatten();
-            let is_right = |found: Located| found.header.base_ordinal == hint.ordinal;
+            let is_right = |found: Located| {
+                found.header.base_ordinal == hint.ordinal && target.is_past(&found.header)
+            };
             if bugs::is_on(Bug::FooterTrusted) || found.is_some_and(is_right) {
                 return Ok(cursor);
             }

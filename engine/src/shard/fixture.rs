@@ -239,6 +239,25 @@ impl Fixture {
         self.forget_reads();
     }
 
+    /// Changes trailer and first index entry of a sealed segment; their sums are right again.
+    pub(crate) async fn forge_footer(
+        &mut self,
+        segment: &Segment,
+        forge: impl FnOnce(&mut Trailer, &mut IndexEntry),
+    ) {
+        let file = self.device.files.open(&segment.path).await.unwrap();
+        let len = file.bytes().await.unwrap();
+        let bytes = file.read(0, usize::try_from(len).unwrap()).await.unwrap();
+        let mut trailer = footer::decode(&bytes, len, segment.id).unwrap();
+        let position = trailer.index_position;
+        let index = &bytes[usize::try_from(position).unwrap()..];
+        let mut entries: Vec<_> =
+            (0..trailer.index_entries as usize).map(|i| footer::index_entry(index, i)).collect();
+        forge(&mut trailer, &mut entries[0]);
+        file.write(position, vec![footer::encode(&entries, &trailer).into()]).await.unwrap();
+        self.forget_reads();
+    }
+
     /// Cuts a segment's file, or removes it.
     pub(crate) async fn cut(&mut self, path: &Path, len: Option<usize>) {
         let files = &self.device.files;

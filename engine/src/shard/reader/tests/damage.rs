@@ -4,7 +4,7 @@ use super::{ALL, NO_HORIZON, block_on};
 use crate::device::simulated::{Fault, Operation, SimulatedDisk};
 use crate::error::ReadError;
 use crate::format::batch::HEADER_BYTES;
-use crate::format::footer::TRAILER_BYTES;
+use crate::format::footer::{IndexEntry, TRAILER_BYTES, Trailer};
 use crate::shard::fixture::Fixture;
 use crate::types::{Ordinal, ReadLimit, StoredRecord, Timestamp};
 
@@ -175,6 +175,34 @@ fn a_damaged_footer_is_rebuilt_and_counted_and_costs_nothing() {
             }
             assert_eq!(fixture.metrics.rebuilt_indexes.get(), before + 1, "{at}");
             fixture.damage(&segment, place.end_position + at, 0x81).await;
+        }
+    });
+}
+
+/// With right sums, which anybody can make: a search by time is told by the batches.
+#[test]
+fn a_forged_footer_does_not_mislead_a_search_by_time() {
+    type Forge = fn(&mut Trailer, &mut IndexEntry, last: u32);
+    let late: Forge = |trailer, _, _| trailer.first_arrival = trailer.last_arrival;
+    let early: Forge = |trailer, _, _| trailer.first_arrival = Timestamp(1);
+    // The last batch, at the time of the first one.
+    let skip: Forge = |_, entry, last| (entry.ordinal_delta, entry.position) = (6, last);
+    block_on(async {
+        for forge in [late, early, skip] {
+            let mut fixture = sample().await;
+            for last in [2, 5] {
+                let (segment, place) = fixture.places[last].clone();
+                let position = u32::try_from(place.position).unwrap();
+                fixture
+                    .forge_footer(&segment, |trailer, entry| forge(trailer, entry, position))
+                    .await;
+            }
+            assert_lost(&fixture, &[]).await;
+            for ms in 0..=80 {
+                let found = fixture.reader.ordinal_at(&fixture.shard, Timestamp(ms)).await.unwrap();
+                let first = fixture.model.iter().find(|r| r.arrival.0 >= ms).unwrap();
+                assert_eq!(found, first.ordinal, "{ms} ms");
+            }
         }
     });
 }
