@@ -2,19 +2,17 @@
 //! the disk cannot give any more. The server lives, says what is gone, and serves everything else.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use fastrand::Rng;
 use kinelog::client::answers;
-use kinelog_tests::history::Recorder;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::load::{Cast, Load, STREAM, Shared, create, pause, until_active};
+use crate::load::{Cast, Load, STREAM, Shared, pause, until_active};
 use crate::process::Process;
 use crate::reader::{self, read_all, read_what_is_left};
 use crate::report::Tally;
-use crate::rounds::{Ground, Plan, judge};
+use crate::rounds::{Ground, Plan, begin, judge};
 use crate::system::{Broken, Failure, run};
 
 /// Records that are stored at the least before anything is damaged.
@@ -60,12 +58,9 @@ async fn one_store(
     tally: &mut Tally,
 ) -> Result<(), Failure> {
     let data = ground.data();
-    let mut server = Process::spawn(&plan.program, &data, 0)?;
-    let (port, _) = server.listening()?;
-    let shared = Arc::new(Shared::new(port, Recorder::new(), None)?);
-    create(&shared).await?;
+    let (mut server, port, shared) = begin(&plan.program, &data).await?;
     let cast = Cast { reshard_every_ms: 0, ..plan.cast };
-    let load = Load::start(Arc::clone(&shared), cast, rng);
+    let load = Load::start(shared, cast, rng);
     while load.shared.recorder.acknowledged() < RECORDS {
         pause().await;
     }

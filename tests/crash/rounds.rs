@@ -161,6 +161,18 @@ pub(crate) async fn run_rounds(plan: &Plan) -> Result<Tally, Failure> {
     Ok(tally)
 }
 
+/// A new store with its stream: its server, on this port, and what all clients share.
+pub(crate) async fn begin(
+    program: &Program,
+    data: &Path,
+) -> Result<(Process, u16, Arc<Shared>), Failure> {
+    let mut server = Process::spawn(program, data, 0)?;
+    let (port, _) = server.listening()?;
+    let shared = Arc::new(Shared::new(port, Recorder::new(), None)?);
+    create(&shared).await?;
+    Ok((server, port, shared))
+}
+
 /// One store from its first record to its last reader.
 async fn one_store(
     plan: &Plan,
@@ -170,10 +182,7 @@ async fn one_store(
     tally: &mut Tally,
 ) -> Result<(), Failure> {
     let data = ground.data();
-    let mut server = Process::spawn(&plan.program, &data, 0)?;
-    let (port, _) = server.listening()?;
-    let shared = Arc::new(Shared::new(port, Recorder::new(), None)?);
-    create(&shared).await?;
+    let (mut server, port, shared) = begin(&plan.program, &data).await?;
     let load = Load::start(Arc::clone(&shared), plan.cast, rng);
     for _ in 0..rounds {
         tokio::time::sleep(Duration::from_millis(rng.u64(10..ROUND_MS_MAX))).await;

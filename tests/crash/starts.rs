@@ -2,19 +2,17 @@
 //! segment holds yet, and with many shards; and that reads are answered at once then.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64_simd::STANDARD;
 use fastrand::Rng;
-use kinelog_tests::history::Recorder;
 use serde_json::{Value, json};
 
-use crate::load::{STREAM, Shared, create, until_active};
+use crate::load::{STREAM, Shared, until_active};
 use crate::process::Process;
 use crate::reader::read_once;
 use crate::report::Tally;
-use crate::rounds::{Ground, Plan};
+use crate::rounds::{Ground, Plan, begin};
 use crate::system::{Broken, Failure};
 
 /// Bytes in the log when the server is killed.
@@ -37,10 +35,7 @@ pub(crate) async fn run_starts(plan: &Plan) -> Result<Tally, Failure> {
     while tally.rounds < plan.rounds {
         ground.clear().await?;
         let data = ground.data();
-        let mut server = Process::spawn(&plan.program, &data, 0)?;
-        let (port, _) = server.listening()?;
-        let shared = Arc::new(Shared::new(port, Recorder::new(), None)?);
-        create(&shared).await?;
+        let (mut server, port, shared) = begin(&plan.program, &data).await?;
         fill(&shared, &mut rng).await?;
         again(plan, &mut server, &shared, (&data, port), LOG_TIME_MAX, &mut tally).await?;
         for number in 0..STREAMS {
