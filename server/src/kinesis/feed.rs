@@ -334,11 +334,15 @@ mod tests {
     fn new_blocks_are_small_while_much_is_held() {
         let feeds = Feeds::default();
         let feed = feed(&feeds);
+        let less = feed.make(Ordinal(1), || block(5, limits::EVENTS_HELD_BYTES_MAX - 1));
         assert_eq!(feed.limit().bytes, limits::EVENT_BYTES_MAX);
-        let much = feed.make(Ordinal(1), || block(5, limits::EVENTS_HELD_BYTES_MAX));
+        let much = feed.make(Ordinal(5), || block(6, 1));
         assert_eq!(feed.limit().bytes, limits::EVENT_BYTES_CROWDED_MAX);
-        drop(much);
+        let more = feed.make(Ordinal(6), || block(7, 1));
+        assert_eq!(feed.limit().bytes, limits::EVENT_BYTES_CROWDED_MAX);
+        drop((much, more));
         assert_eq!(feed.limit().bytes, limits::EVENT_BYTES_MAX);
+        drop(less);
     }
 
     #[test]
