@@ -64,8 +64,9 @@ pub const UNREAD_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// How far a worker may be behind with its work before it sheds requests with 503.
 ///
-/// Reason: clients give up after seconds; what waits for longer than this may wait in vain.
-pub const LAG_MAX: Duration = Duration::from_secs(1);
+/// Reason: clients give up after seconds, and a request waits for its turn three to five times, for
+/// its connection, head, body and answer.
+pub const LAG_MAX: Duration = Duration::from_millis(250);
 
 /// Of requests that come while a worker is behind, one in so many is served.
 ///
