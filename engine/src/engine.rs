@@ -205,6 +205,12 @@ impl Engine {
         self.inner.reader.read(&log, from, horizon, limit).await
     }
 
+    /// True when a read from `from` on begins with records that are in memory, or finds none: it does
+    /// not wait for the disk, as far as that can be told before.
+    pub fn is_warm(&self, shard: &Shard, from: Ordinal) -> bool {
+        self.shard(shard).is_none_or(|log| log.is_warm(from))
+    }
+
     /// Position of the first record that arrived at or after `at`; the end when there is none.
     ///
     /// # Errors

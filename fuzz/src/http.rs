@@ -54,6 +54,10 @@ impl Api for Fake {
         "Echo"
     }
 
+    fn is_long_read(&self, (): ()) -> bool {
+        false
+    }
+
     fn shape(&self, (): ()) -> &'static Structure {
         // A member nobody sends: all bodies are read as values.
         static SHAPE: Structure = Structure {

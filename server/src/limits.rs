@@ -165,6 +165,15 @@ pub const PARTITION_KEY_UNITS_MAX: usize = 256;
 ///
 /// Source: Kinesis Data Streams API Reference, `GetRecords`.
 pub const GET_RECORDS_BYTES_MAX: usize = 10 << 20;
+/// Calls of `GetRecords` that may read from the disk at once.
+///
+/// Reason: the engine reads with two threads, so that more only hold memory: up to
+/// [`GET_RECORDS_BYTES_MAX`] each, and the answer made of it.
+pub const COLD_READS_MAX: usize = 16;
+/// Memory for each of them: where a process may have less than so many times this, there are fewer.
+///
+/// Reason: records and answer take up to 40 MiB, which leaves the rest its share.
+pub const COLD_READ_MEMORY_BYTES: usize = 256 << 20;
 /// Records of one `GetRecords` answer.
 ///
 /// Source: Kinesis Data Streams API Reference, `GetRecords`.

@@ -186,6 +186,10 @@ impl Api for Kinesis {
         operation.shape()
     }
 
+    fn is_long_read(&self, operation: Operation) -> bool {
+        operation == Operation::GetRecords
+    }
+
     async fn run(
         &self,
         operation: Operation,

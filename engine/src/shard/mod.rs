@@ -101,6 +101,12 @@ impl ShardLog {
         self.marks.is_gone()
     }
 
+    /// True when the records from `from` on are in the tail cache, or there are none.
+    pub(crate) fn is_warm(&self, from: Ordinal) -> bool {
+        let first = self.tail.lock().expect("no holder panics").first();
+        from >= first.unwrap_or_else(|| self.end())
+    }
+
     /// Makes records below `end` visible; their batches are in the tail cache already.
     pub(crate) fn advance(&self, end: Ordinal, last_arrival: Timestamp) {
         self.marks.advance(end.0, last_arrival.0);

@@ -27,6 +27,10 @@ pub trait Api: Send + Sync + 'static {
     /// What its input looks like.
     fn shape(&self, operation: Self::Operation) -> &'static Structure;
 
+    /// True when it changes nothing and may answer at length: where memory for bodies has run out since
+    /// it began, it is given up instead of adding its answer to that.
+    fn is_long_read(&self, operation: Self::Operation) -> bool;
+
     /// Does it; `body` was read with its shape. The future stays on its thread, and so do the events it may give.
     fn run<'a>(
         &'a self,

@@ -271,7 +271,12 @@ async fn run<A: Api>(
     body: Body<'_>,
 ) -> Result<Output, Exception> {
     let mut work = Box::pin(front.api.run(operation, principal, encoding, body));
+    let (is_long_read, mut has_begun) = (front.api.is_long_read(operation), false);
     let answer = std::future::poll_fn(|context| {
+        if is_long_read && has_begun && front.budget.is_spent() {
+            return Poll::Ready(Err(Exception::bare(Kind::ServiceUnavailable)));
+        }
+        has_begun = true;
         let poll = guarded(&front.metrics, || work.as_mut().poll(context));
         poll.unwrap_or_else(|| Poll::Ready(Err(Exception::bare(Kind::InternalFailure))))
     });

@@ -49,6 +49,11 @@ impl Budget {
         Reservation { budget: Arc::clone(self), bytes }
     }
 
+    /// True when nothing is left.
+    pub(super) fn is_spent(&self) -> bool {
+        self.free() == 0
+    }
+
     fn free(&self) -> usize {
         self.max.saturating_sub(self.used.load(Ordering::Relaxed))
     }

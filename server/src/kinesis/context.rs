@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use kinelog_engine::Engine;
 use kinelog_engine::types::{StreamId, StreamKey, Timestamp};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::feed::Feeds;
 use super::on_demand::{Loads, Policy as OnDemandPolicy};
@@ -38,6 +39,8 @@ pub struct Settings {
     pub on_demand: OnDemandPolicy,
     /// Open shards an account may have in a region; `None` takes the service's quota.
     pub shard_quota: Option<u32>,
+    /// Calls that may read from the disk at once, at least 1; the others wait for their turn.
+    pub cold_reads_max: usize,
 }
 
 impl Default for Settings {
@@ -48,6 +51,7 @@ impl Default for Settings {
             limits: Limits::AWS,
             on_demand: OnDemandPolicy::Aws,
             shard_quota: None,
+            cold_reads_max: limits::COLD_READS_MAX,
         }
     }
 }
@@ -92,6 +96,7 @@ struct Shared {
     subscriptions: Subscriptions,
     faults: Faults,
     seal_key: SealKey,
+    cold_reads: Semaphore,
     changes: tokio::sync::Mutex<()>,
     spread: [AtomicUsize; SPREADS],
     iterators: AtomicU32,
@@ -108,6 +113,7 @@ impl Context {
             subscriptions: Subscriptions::default(),
             faults: Faults::new(engine.random()),
             seal_key: SealKey::new(engine.store_id()),
+            cold_reads: Semaphore::new(settings.cold_reads_max),
             settings,
             changes: tokio::sync::Mutex::default(),
             spread: [const { AtomicUsize::new(0) }; SPREADS],
@@ -134,6 +140,12 @@ impl Context {
     /// What goes in and out of each stream.
     pub fn traffic(&self) -> &Traffic {
         &self.shared.traffic
+    }
+
+    /// A turn to read from the disk. Who has it holds at most what one call reads, and the answer made
+    /// of it.
+    pub(super) async fn cold_read(&self) -> Option<SemaphorePermit<'_>> {
+        self.shared.cold_reads.acquire().await.ok() // It is never closed.
     }
 
     /// Records as subscribers share them.

@@ -127,6 +127,9 @@ pub(super) async fn answer(call: &Call<'_>, input: &Input<'_>) -> Result<Bytes, 
     if input.boolean("DryRun") == Some(true) {
         return Err(unconfirmed::dry_run());
     }
+    // Until the answer is made, after which it counts as what it is.
+    let is_warm = call.context.engine.is_warm(&shard, request.iterator.position);
+    let _turn = if is_warm { None } else { call.context.cold_read().await };
     let response = run(call, &request, stream, &shard).await?;
     let answer = response.write(call);
     // After the last use of the records: see `ReadResult::is_sound`.

@@ -103,6 +103,24 @@ fn answers_that_nobody_reads_keep_requests_out() {
 }
 
 #[test]
+fn a_long_read_is_given_up_where_memory_has_run_out_since_it_began() {
+    let bounds = Bounds { body_memory_bytes_max: 32 << 20, ..Bounds::default() };
+    let server = Server::with_bounds(bounds);
+    let [mut late, mut lazy, mut in_time] = [(); 3].map(|()| server.connect());
+    let call = |operation| head(2).replace("Echo", operation) + "{}";
+    in_time.write(call("Late"));
+    while server.api.late_begun.load(Ordering::SeqCst) < 1 {}
+    server.api.late.notify_one();
+    in_time.reply().assert(200, Some(JSON), "{}");
+    late.write(call("Late"));
+    while server.api.late_begun.load(Ordering::SeqCst) < 2 {}
+    lazy.write(call("Large"));
+    while server.post(JSON, "Fake.Echo", "{}").status() != 503 {} // Until the answer is made.
+    server.api.late.notify_one();
+    late.reply().assert(503, Some(JSON), r#"{"__type":"ServiceUnavailable"}"#);
+}
+
+#[test]
 fn connection_without_a_head_is_closed() {
     let server = Server::with_bounds(Bounds { head_time_max: short(), ..Bounds::default() });
     for start in ["", "P", "PRI", "POST / HTTP/1.1\r\nHost: a\r\n"] {

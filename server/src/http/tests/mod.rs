@@ -14,9 +14,11 @@ mod tls;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::Notify;
 
 use super::{Api, Bounds, Health, Running, Settings, Status, start};
 use crate::aws::Encoding;
@@ -41,16 +43,20 @@ const SIGNED: &str = "X-Amz-Date: 20231114T221320Z\r\n\
     SignedHeaders=host;x-amz-date, Signature=0123456789abcdef\r\n";
 
 /// Those of [`Fake`]: `Echo` and `Slow` answer an empty map, those from `Events` to `Broken` event
-/// streams.
+/// streams; `Late` is a long read that waits to be let go on.
 const OPERATIONS: &[&str] = &[
     "Echo", "Fail", "Panic", "Nothing", "Large", "Cut", "Events", "Waiting", "Watched", "Endless",
-    "Unread", "Broken", "Slow",
+    "Unread", "Broken", "Slow", "Late",
 ];
 
 /// An API without a store.
 #[derive(Default)]
 struct Fake {
     faults: Faults,
+    /// Calls of `Late` that have begun.
+    late_begun: AtomicUsize,
+    /// Lets one of them go on.
+    late: Notify,
 }
 
 impl Api for Fake {
@@ -69,6 +75,10 @@ impl Api for Fake {
         &Structure { name: "Anything", members: &[] }
     }
 
+    fn is_long_read(&self, operation: &'static str) -> bool {
+        operation == "Late"
+    }
+
     async fn run(
         &self,
         operation: &'static str,
@@ -82,6 +92,11 @@ impl Api for Fake {
             "Nothing" => Bytes::new(),
             "Cut" => return Ok(Output::Cut),
             "Large" => vec![b' '; 64 << 20].into(),
+            "Late" => {
+                self.late_begun.fetch_add(1, Ordering::SeqCst);
+                self.late.notified().await;
+                Bytes::from_static(b"{}")
+            }
             "Events" | "Waiting" | "Watched" | "Endless" | "Unread" | "Broken" => {
                 return Ok(streaming::events(operation, encoding).into());
             }
@@ -138,6 +153,7 @@ impl Api for Fake {
 /// A front end on a free port.
 struct Server {
     running: Running,
+    api: Arc<Fake>,
     metrics: Arc<Metrics>,
 }
 
@@ -172,9 +188,9 @@ impl Server {
     }
 
     fn of(settings: &Settings) -> Self {
-        let metrics = Arc::new(Metrics::new());
-        let running = start(settings, &Arc::new(Fake::default()), &metrics).unwrap();
-        Self { running, metrics }
+        let (api, metrics) = (Arc::new(Fake::default()), Arc::new(Metrics::new()));
+        let running = start(settings, &api, &metrics).unwrap();
+        Self { running, api, metrics }
     }
 
     fn address(&self) -> SocketAddr {

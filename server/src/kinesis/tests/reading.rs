@@ -1,5 +1,9 @@
 //! GetShardIterator and GetRecords.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+
 use kinelog_engine::types::SequenceNumber;
 
 use super::*;
@@ -280,6 +284,28 @@ async fn iterator_across_restart() {
     }
     let page = world.ok(Operation::ListShards, json!({"NextToken": token})).await;
     assert_eq!(texts(&page["Shards"], "ShardId"), ["shardId-000000000001"]);
+}
+
+#[tokio::test]
+async fn reads_from_the_disk_wait_for_their_turn_and_those_from_memory_do_not() {
+    let (mut world, _) = five_records().await;
+    world.restart().await;
+    let settings = Settings { cold_reads_max: 1, ..world.context.settings().clone() };
+    world.context = Context::new(world.context.engine.clone(), settings);
+    let cold = world.iterator("0", "TRIM_HORIZON", json!({})).await;
+    let warm = world.iterator("0", "LATEST", json!({})).await;
+    world.put("k", "6").await;
+
+    let turn = world.context.cold_read().await;
+    let mut read = pin!(world.read(&cold));
+    for _ in 0..100 {
+        let polled = poll_fn(|context| Poll::Ready(read.as_mut().poll(context))).await;
+        assert!(polled.is_pending());
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(data(&world.read(&warm).await), ["6"]);
+    drop(turn);
+    assert_eq!(data(&read.await).concat(), "123456");
 }
 
 #[tokio::test]
