@@ -24,6 +24,8 @@ use crate::limits::{INDEX_STRIDE_BYTES, PAGE_BYTES};
 use crate::metrics::Metrics;
 use crate::types::{Mark, StoreId, Timestamp};
 
+/// The first arrival of a segment without a sound batch.
+const UNKNOWN: Timestamp = Timestamp(u64::MAX);
 /// Brought into memory at a time, so that small reads in sequence rarely wait.
 const PREFAULT_BYTES: u64 = 256 << 10;
 
@@ -160,9 +162,7 @@ impl SealedSegment {
             Cursor::new(source, Arc::clone(segment), FIRST_POSITION, len, HEADER_PIECE_BYTES);
         let (index, base) = match survey(cursor).await.map_err(OpenFailure::Device)? {
             Some(survey) => (survey.index, survey.base),
-            None => {
-                (SparseIndex::new(), Base { ordinal: segment.base, arrival: Timestamp(u64::MAX) })
-            }
+            None => (SparseIndex::new(), Base { ordinal: segment.base, arrival: UNKNOWN }),
         };
         Ok(Self::new(file, SealedIndex::Rebuilt(index), base, len, store))
     }
@@ -197,9 +197,9 @@ impl SealedSegment {
         self.batches_end
     }
 
-    /// Arrival of the first record, as far as it can be told.
-    pub(crate) const fn first_arrival(&self) -> Timestamp {
-        self.base.arrival
+    /// Arrival of the first record, or of the first after damage; `None` when no batch is sound.
+    pub(crate) fn first_arrival(&self) -> Option<Timestamp> {
+        Some(self.base.arrival).filter(|arrival| *arrival != UNKNOWN)
     }
 
     /// Where to start looking for `target`.

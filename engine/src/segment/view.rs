@@ -124,14 +124,15 @@ impl View {
         }
     }
 
-    /// Arrival of the first record; `None` when it cannot be told.
+    /// Arrival of the first record, or of the first after damage, which arrived no earlier; `None`
+    /// when it cannot be told.
     pub(crate) async fn first_arrival(&self) -> Option<Timestamp> {
         match &self.contents {
             Contents::Active(_) => {
-                let first = self.cursor_at(FIRST_POSITION, HEADER_PIECE_BYTES).here().await;
+                let first = self.cursor_at(FIRST_POSITION, HEADER_PIECE_BYTES).peek().await;
                 first.ok().flatten().map(|found| found.header.first_arrival)
             }
-            Contents::Sealed(sealed) => Some(sealed.first_arrival()),
+            Contents::Sealed(sealed) => sealed.first_arrival(),
         }
     }
 

@@ -286,3 +286,38 @@ fn damage_counts_as_records_of_the_time_looked_for() {
         assert_eq!(found, [1, 4, 4, 4, 4, 10]);
     });
 }
+
+/// Whichever headers are lost, with their footers or without: arrival does not fall, so that one sound
+/// record tells of all before it.
+#[test]
+fn a_search_by_time_passes_over_damage_before_a_record_that_arrived_too_early() {
+    block_on(async {
+        let mut fixture = sample().await;
+        for (lost, footers_too) in (0..1 << 8).flat_map(|lost| [(lost, false), (lost, true)]) {
+            let is_lost = |batch: usize| lost >> batch & 1 == 1;
+            damage_headers(&mut fixture, is_lost, footers_too).await;
+            for ms in (10..=80).step_by(10).map(Timestamp) {
+                let found = fixture.reader.ordinal_at(&fixture.shard, ms).await.unwrap();
+                let first = fixture.model.iter().find(|it| it.arrival >= ms).unwrap().ordinal;
+                assert!(found <= first, "{lost:b}: {found} skips {first}, of {ms}");
+                let batch = |it: &StoredRecord| usize::try_from((it.ordinal.0 - 1) / 3).unwrap();
+                let is_early = |it: &&StoredRecord| it.arrival < ms && !is_lost(batch(it));
+                let early = fixture.model.iter().rfind(is_early).map(|it| it.ordinal);
+                assert!(early < Some(found), "{lost:b}: {early:?} follows {found}, of {ms}");
+            }
+            // Once more makes it good.
+            damage_headers(&mut fixture, is_lost, footers_too).await;
+        }
+    });
+}
+
+async fn damage_headers(fixture: &mut Fixture, is_lost: impl Fn(usize) -> bool, footers_too: bool) {
+    for (i, (segment, place)) in fixture.places.clone().into_iter().enumerate() {
+        if is_lost(i) {
+            fixture.damage(&segment, place.position + 16, 0xff).await;
+        }
+        if footers_too && [2, 5].contains(&i) {
+            fixture.damage(&segment, place.end_position + TRAILER_BYTES as u64, 0x81).await;
+        }
+    }
+}
