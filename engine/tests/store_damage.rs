@@ -90,6 +90,33 @@ async fn a_log_file_that_somebody_cut_is_told_and_gives_out_no_ordinal_again() {
     assert!(run.first > Ordinal(3), "ordinals that were answered are not reused");
 }
 
+#[tokio::test]
+async fn a_log_file_whose_new_header_was_written_elsewhere_keeps_its_groups() {
+    let bench = Bench::new(17);
+    let engine = bench.open().await;
+    let created = stream(&engine, "s", 1).await;
+    // Five appends fill a log file: after two checkpoints the next ones are made of those before.
+    for n in 0..40 {
+        append(&engine, &created.shards[0], &[payload(n, 9000)]).await.unwrap();
+        if n == 10 || n == 20 {
+            engine.checkpoint().await.unwrap();
+        }
+    }
+    drop(engine);
+    let device = bench.disk.device(bench.clock.clone());
+    let before = page_of(&bench, &log_files(&bench)[0]);
+    for file in &log_files(&bench)[1..] {
+        let opened = device.files.open(file).await.unwrap();
+        opened.write(0, vec![before.clone().into()]).await.unwrap();
+    }
+    assert_holds(&bench.open().await, "s", 0, 0..40).await;
+}
+
+/// The first page of a file.
+fn page_of(bench: &Bench, file: &PathBuf) -> Vec<u8> {
+    bench.disk.snapshot()[file][..4096].to_vec()
+}
+
 /// The log files in order of sequence.
 fn log_files(bench: &Bench) -> Vec<PathBuf> {
     files_of(bench, "log")

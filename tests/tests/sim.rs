@@ -130,6 +130,8 @@ fn regressions() -> Vec<(&'static str, Options, Story)> {
     });
     // Whole stories of the swarm.
     let later_end = "records arrived past the end of their shard, under a later one not stored";
+    let header_elsewhere = "a log file whose header was written elsewhere was taken for another";
+    let first_batch = "a search by time passed over a segment that had lost its first batch";
     let drawn = [
         (1_116, "a log file whose only group had a flipped bit was not seen to take over"),
         (200_636, "a log file given up unused left a gap that told of a lost one"),
@@ -152,6 +154,12 @@ fn regressions() -> Vec<(&'static str, Options, Story)> {
         (316_545, "a log file left half made stopped writes once there was space again"),
         (319_576, "a short frame uncovered the remains of a longer one that was taken back"),
         (320_210, later_end),
+        (441_393, header_elsewhere),
+        (453_771, header_elsewhere),
+        (494_870, header_elsewhere),
+        (511_279, first_batch),
+        (530_282, first_batch),
+        (532_396, header_elsewhere),
     ];
     let drawn = drawn.map(|(seed, what)| {
         let options = Options::of(seed);

@@ -15,7 +15,7 @@ use crate::device::Files;
 use crate::error::DeviceError;
 use crate::format::group;
 use crate::format::manifest::ReplayStart;
-use crate::format::page_header::{self, FileKind};
+use crate::format::page_header::{self, FileKind, PageHeader};
 use crate::limits::{GROUP_BYTES_MAX, PAGE_BYTES};
 use crate::types::StoreId;
 
@@ -163,19 +163,22 @@ impl<'a> LogScan<'a> {
         }
     }
 
-    /// Reads a file; `None` for one that was being recycled and holds nothing needed.
+    /// Reads a file; `None` for one whose header names another sequence and that has no group of this
+    /// one: it was being recycled, or is another file under this name. With a group it is this file,
+    /// whose header was lost: groups name the sequence in their sums.
     async fn read_file(&self, entry: LogFileEntry) -> Result<Option<ReadFile>, DeviceError> {
         let file = self.files.open_read(&entry.path).await?;
         let len = usize::try_from(entry.bytes).unwrap_or(usize::MAX);
         let bytes = file.read(0, len).await?;
+        let beginning = beginning(&bytes, self.store, entry.sequence);
         let header = page_header::decode(&bytes, FileKind::Log).ok().map(|(header, _)| header);
-        if header.is_some_and(|header| header.fields[0] != entry.sequence) {
+        let is_ours = |header: &PageHeader| header.fields[0] == entry.sequence;
+        if beginning.is_none() && header.is_some_and(|header| !is_ours(&header)) {
             return Ok(None);
         }
-        let made_bytes = header.map_or(0, |header| header.fields[1]);
+        let made_bytes = header.filter(is_ours).map_or(0, |header| header.fields[1]);
         let held_bytes = bytes.len() as u64;
         let bytes = lengthened(bytes, made_bytes);
-        let beginning = beginning(&bytes, self.store, entry.sequence);
         Ok(Some(ReadFile { entry, bytes, beginning, held_bytes, made_bytes }))
     }
 

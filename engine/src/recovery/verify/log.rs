@@ -121,7 +121,7 @@ async fn check_header(
             if header.store != known.store {
                 verifier.damage(path, 0, "the file belongs to another store");
             } else if header.fields[0] != sequence {
-                verifier.harmless(path, 0, "the file was being made ready for use");
+                verifier.harmless(path, 0, "the page header is of another use of the file");
             }
         }
         Err(FormatError::Version { found, newest, .. }) => {
