@@ -88,7 +88,8 @@ pub struct Attempt {
     pub hash: Option<u128>,
     /// When it was sent.
     pub sent: Moment,
-    /// What the store's clock showed then, or less, in milliseconds.
+    /// The lowest the store's clock has shown from then until the answer, or less, in milliseconds:
+    /// the record has not arrived earlier.
     pub sent_ms: u64,
     /// What became of it.
     pub fate: Fate,

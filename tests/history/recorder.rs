@@ -69,6 +69,15 @@ impl Recorder {
         AttemptId(state.history.attempts.len() - 1)
     }
 
+    /// The store's clock has gone back to `clock_ms`: what has no answer yet may arrive then.
+    pub fn clock_went_back(&self, clock_ms: u64) {
+        for attempt in &mut self.state().history.attempts {
+            if attempt.fate == Fate::Unknown {
+                attempt.sent_ms = attempt.sent_ms.min(clock_ms);
+            }
+        }
+    }
+
     /// The answer says that it is stored.
     pub fn stored(&self, attempt: AttemptId, shard: ShardId, number: Number) {
         let mut state = self.state();

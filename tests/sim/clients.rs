@@ -10,7 +10,8 @@ use kinelog_engine::device::Clock;
 use kinelog_engine::error::{AppendError, ReadError};
 use kinelog_engine::format::record::RecordRef;
 use kinelog_engine::types::{
-    AppendedRun, Durable, Ordinal, ReadLimit, ReadResult, Shard, StoredRecord, StreamKey, Timestamp,
+    AppendedRun, Durable, Ordinal, ReadLimit, ReadResult, Shard, StoredRecord, Stream, StreamKey,
+    Timestamp,
 };
 use tokio::task::JoinHandle;
 
@@ -194,9 +195,9 @@ impl Reader {
             self.shared.wrong("the stream is gone");
             return Went::Over;
         };
-        let horizon = stream.horizon(self.shared.clock.now());
+        let kept = self.kept(&stream);
         match self.engine.read(&stream, &self.shard, self.next.get(), self.limit).await {
-            Ok(read) => self.answered(asked, horizon, &read),
+            Ok(read) => self.answered(asked, kept, &read),
             Err(ReadError::Damaged { first, last, .. }) => self.damaged(first, last),
             Err(ReadError::ShardGone) => {
                 self.shared.count("read: shard gone");
@@ -210,10 +211,10 @@ impl Reader {
         }
     }
 
-    fn answered(&mut self, asked: u64, horizon: Timestamp, read: &ReadResult) -> Went {
+    fn answered(&mut self, asked: u64, kept: (Timestamp, Ordinal), read: &ReadResult) -> Went {
         let index = self.shard.index.0;
         for record in &read.records {
-            self.judge(record, horizon);
+            self.judge(record, kept);
         }
         if let Some(last) = read.records.last() {
             self.shared.arrived(index, last.arrival);
@@ -251,13 +252,22 @@ impl Reader {
         }
     }
 
-    fn judge(&self, record: &StoredRecord, horizon: Timestamp) {
+    /// What may be read when it is asked for now: from which arrival and which place on. What is
+    /// given up while a read is under way may still come with it.
+    fn kept(&self, stream: &Stream) -> (Timestamp, Ordinal) {
+        let shared = &self.shared;
+        let horizon = stream.horizon(shared.clock.now()).max(*shared.trimmed_before.borrow());
+        let shards = shared.shards.borrow();
+        let given_up = shards.get(&self.shard.index.0).map(|known| known.given_up);
+        (horizon, given_up.unwrap_or(Ordinal::FIRST))
+    }
+
+    fn judge(&self, record: &StoredRecord, (horizon, given_up): (Timestamp, Ordinal)) {
         let (index, ordinal, arrival) = (self.shard.index.0, record.ordinal, record.arrival);
-        let given_up = self.shared.shards.borrow().get(&index).map(|known| known.given_up);
-        if arrival < horizon.max(*self.shared.trimmed_before.borrow()) {
+        if arrival < horizon {
             self.shared.wrong(format!("shard {index}: {ordinal} was shown after its retention"));
         }
-        if given_up.is_some_and(|given_up| ordinal < given_up) {
+        if ordinal < given_up {
             self.shared.wrong(format!("shard {index}: {ordinal} had been given up and came back"));
         }
     }

@@ -15,6 +15,7 @@ use kinelog_engine::types::{
 
 use super::clients::{Reader, key, send};
 use super::options::Rot;
+use super::shared::now_ms;
 use super::story::{End, From, Step};
 use super::world::{Follower, World};
 
@@ -81,6 +82,9 @@ impl World {
             Step::Jump(ms) => {
                 self.shared.count(if ms < 0 { "clock: back" } else { "clock: ahead" });
                 self.shared.clock.jump(ms);
+                if ms < 0 {
+                    self.shared.recorder.clock_went_back(now_ms(&self.shared));
+                }
             }
             Step::Checkpoint => {
                 self.checkpoint(&engine).await;

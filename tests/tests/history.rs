@@ -509,6 +509,28 @@ fn a_record_trimmed_within_its_retention_is_found_and_an_expired_one_may_go() {
 }
 
 #[test]
+fn a_record_on_its_way_while_the_clock_goes_back_may_expire_by_the_earlier_time() {
+    let unread = |answered_first: bool| {
+        let it = Recorder::new();
+        it.retaining(1000);
+        let attempt = it.sending(content("a"), None, 1500);
+        if answered_first {
+            it.stored(attempt, 0, n(1));
+        }
+        it.clock_went_back(1000);
+        it.clock_went_back(1200);
+        if !answered_first {
+            it.stored(attempt, 0, n(1));
+        }
+        let last = it.opened(0, Start::Horizon, it.now(), true);
+        it.read(last, step(&it, &[], true));
+        check(&it.into_history())
+    };
+    assert_eq!(unread(false).unwrap().expired, 1);
+    assert_eq!(unread(true).unwrap_err(), [Violation::Lost { shard: 0, number: n(1) }]);
+}
+
+#[test]
 fn a_history_that_proves_nothing_is_not_accepted() {
     let missing = forged(|it| {
         it.walks.remove(LAST_OF_2);

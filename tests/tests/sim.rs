@@ -129,6 +129,8 @@ fn regressions() -> Vec<(&'static str, Options, Story)> {
         ("a manifest that was never on the disk was relied upon", plain(seed), Story(steps))
     });
     // Whole stories of the swarm.
+    let back_in_flight =
+        "records sent before the clock went back, stored after, were thought younger";
     let later_end = "records arrived past the end of their shard, under a later one not stored";
     let header_elsewhere = "a log file whose header was written elsewhere was taken for another";
     let first_batch = "a search by time passed over a segment that had lost its first batch";
@@ -154,12 +156,15 @@ fn regressions() -> Vec<(&'static str, Options, Story)> {
         (316_545, "a log file left half made stopped writes once there was space again"),
         (319_576, "a short frame uncovered the remains of a longer one that was taken back"),
         (320_210, later_end),
+        (414_046, back_in_flight),
         (441_393, header_elsewhere),
         (453_771, header_elsewhere),
         (494_870, header_elsewhere),
+        (496_547, "a read that a longer retention overtook was judged by what was asked later"),
         (511_279, first_batch),
         (530_282, first_batch),
         (532_396, header_elsewhere),
+        (533_044, back_in_flight),
     ];
     let drawn = drawn.map(|(seed, what)| {
         let options = Options::of(seed);
