@@ -5,11 +5,12 @@
 
 mod store_common;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use kinelog_engine::Engine;
 use kinelog_engine::device::simulated::{Fault, Operation, SimulatedDisk, Survive};
 use kinelog_engine::error::{OpenError, ReadError};
+use kinelog_engine::recovery::verify::verify;
 use kinelog_engine::types::{NewShard, Ordinal, ReadLimit, Reshard, ShardIndex, uniform_ranges};
 use store_common::*;
 
@@ -308,4 +309,58 @@ async fn a_segment_without_a_sound_batch_takes_no_other_along() {
     assert_eq!(found, Ordinal::FIRST, "all arrived in one millisecond");
     let error = engine.read(&created, shard, read.next, limit).await.err();
     assert!(matches!(error, Some(ReadError::Damaged { .. })), "{error:?}");
+}
+
+/// A store that was ended with two batches in its segment.
+async fn with_two_batches(seed: u64) -> (Bench, PathBuf) {
+    let bench = Bench::new(seed);
+    let engine = bench.open().await;
+    let created = stream(&engine, "s", 1).await;
+    for n in 0..2 {
+        append(&engine, &created.shards[0], &[payload(n, 5000)]).await.unwrap();
+    }
+    engine.checkpoint().await.unwrap();
+    drop(engine);
+    let segment = segment_files(&bench).remove(0);
+    (bench, segment)
+}
+
+/// Goes on in a new segment; the next checkpoint seals the one before, by what it finds there.
+async fn open_and_append(bench: &Bench) -> Engine {
+    let engine = bench.open().await;
+    append(&engine, &found(&engine, "s").shards[0], &[payload(2, 10)]).await.unwrap();
+    engine
+}
+
+/// What `verify` finds to be lost.
+async fn lost(bench: &Bench) -> Vec<String> {
+    let report = verify(&bench.disk.device(bench.clock.clone()), Path::new("/data")).await.unwrap();
+    let lost = report.findings.into_iter().filter(|finding| !finding.harmless);
+    lost.map(|finding| finding.message).collect()
+}
+
+#[tokio::test]
+async fn a_footer_agrees_with_a_batch_whose_header_had_a_flipped_bit() {
+    for bit in 0..64 {
+        let (bench, segment) = with_two_batches(16).await;
+        bench.disk.flip_bit(&segment, 4096 + bit / 8, u8::try_from(bit % 8).unwrap()).unwrap();
+        let engine = open_and_append(&bench).await;
+        engine.checkpoint().await.unwrap();
+        drop(engine);
+        assert_eq!(lost(&bench).await, [""; 0], "bit {bit}");
+    }
+}
+
+#[tokio::test]
+async fn a_footer_leaves_out_no_batch_that_could_not_be_read_for_a_moment() {
+    let (bench, _) = with_two_batches(17).await;
+    let engine = open_and_append(&bench).await;
+    // A read, and the attempt after it.
+    for nth in 1..=2 {
+        bench.disk.fail_nth(Operation::Read, nth, Fault::Io);
+    }
+    engine.checkpoint().await.unwrap();
+    assert_eq!(bench.disk.faults_met()[&(Operation::Read, Fault::Io)], 2);
+    drop(engine);
+    assert_eq!(lost(&bench).await, [""; 0]);
 }

@@ -194,15 +194,15 @@ pub fn decode_header(bytes: &[u8], salt: Salt) -> Result<Header, FormatError> {
     read_header(HEADER.check(bytes, salt)?)
 }
 
-/// As `decode_header`; when one flipped bit explains why magic or CRC fail, returns the repaired
-/// header and true.
+/// As `decode_header`, with the header's own sum; when one flipped bit explains why magic or CRC
+/// fail, both are returned without it.
 ///
 /// # Errors
 ///
 /// Any `FormatError`.
-pub fn decode_header_repairing(bytes: &[u8], salt: Salt) -> Result<(Header, bool), FormatError> {
+pub fn decode_header_repairing(bytes: &[u8], salt: Salt) -> Result<(Header, u32), FormatError> {
     let block = HEADER.check_or_repair(bytes, salt)?;
-    Ok((read_header(&block)?, matches!(block, Cow::Owned(_))))
+    Ok((read_header(&block)?, header_crc(&block)))
 }
 
 /// The fields of a header whose sum is right, checked against each other.

@@ -145,7 +145,7 @@ impl Cursor {
         }
         let bytes = self.loaded(HEADER_BYTES);
         let decoded = batch::decode_header_repairing(&bytes, salt(self.segment.id, self.position));
-        Ok(decoded.ok().and_then(|(header, _)| self.plausible(header, &bytes)))
+        Ok(decoded.ok().and_then(|(header, crc)| self.plausible(header, crc)))
     }
 
     /// The next sound header, here or further on; the cursor stays in front of it.
@@ -204,9 +204,8 @@ impl Cursor {
     }
 
     /// `header` when it can be a batch of this segment here.
-    fn plausible(&self, header: Header, bytes: &[u8]) -> Option<Located> {
-        let found =
-            Located { header, position: self.position, header_crc: batch::header_crc(bytes) };
+    fn plausible(&self, header: Header, header_crc: u32) -> Option<Located> {
+        let found = Located { header, position: self.position, header_crc };
         let fits = found.end_position() <= self.end_position
             && header.shard == self.segment.shard
             && header.base_ordinal >= self.segment.base
@@ -221,7 +220,8 @@ impl Cursor {
         while self.position + HEADER_BYTES as u64 <= window_end {
             let bytes = self.loaded(HEADER_BYTES);
             let decoded = batch::decode_header(&bytes, salt(self.segment.id, self.position));
-            if let Some(found) = decoded.ok().and_then(|header| self.plausible(header, &bytes)) {
+            let crc = batch::header_crc(&bytes);
+            if let Some(found) = decoded.ok().and_then(|header| self.plausible(header, crc)) {
                 return Some(found);
             }
             self.position += ALIGNMENT;
