@@ -10,6 +10,8 @@ use super::world::World;
 
 /// Bytes before the zeros of a file that hold what was written last.
 const PAGE_BYTES: usize = 4_096;
+/// Two flipped bits so close may stand in one head, or in both copies of a page header.
+const ONE_PLACE_BYTES: usize = 4_096;
 /// Bytes at either end of a file that rare stories damage more often: headers, footers, heads.
 const EDGE_BYTES: usize = 256;
 
@@ -50,7 +52,10 @@ impl World {
             Rot::Bits => {
                 let at = self.place(usize::try_from(place).unwrap_or(0), bytes);
                 drop(self.disk.flip_bit(path, at, (how % 8) as u8));
-                self.flips += usize::from(kind == "seg" || is_log);
+                self.shared.event(format!("bit {} of byte {at}", how % 8));
+                if kind == "seg" || is_log {
+                    self.flips.push((path.clone(), at));
+                }
             }
             Rot::None | Rot::Reads | Rot::Sectors => {
                 let sectors = bytes.len().div_ceil(512);
@@ -68,6 +73,17 @@ impl World {
         if kind != "seg" {
             self.damaged.push(kind);
         }
+    }
+
+    /// Most records that the flipped bits may have cost: one each. Two in one place are more than
+    /// is made good, and take along all that it told of: `None`, as long as it is reported.
+    pub(super) fn flips_cost_max(&self) -> Option<usize> {
+        let are_close = |(i, (path, at)): (usize, &(PathBuf, usize))| {
+            let mut later = self.flips[i + 1..].iter();
+            later.any(|it| it.0 == *path && it.1.abs_diff(*at) < ONE_PLACE_BYTES)
+        };
+        let is_crowded = self.flips.iter().enumerate().any(are_close);
+        (!is_crowded).then_some(self.flips.len())
     }
 
     /// The byte of a file that a number means; in rare stories often one near an end of it, or of

@@ -1,6 +1,7 @@
 //! The store of one simulation: its disk, its life, and what it must still know after each start.
 
 use std::cell::Cell;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,8 +49,8 @@ pub(super) struct World {
     pub(super) damaged: Vec<String>,
     /// The log was damaged, and nothing was acknowledged since.
     pub(super) is_unvouched: bool,
-    /// Bits flipped where records are.
-    pub(super) flips: usize,
+    /// Bits flipped where records are: file and byte.
+    pub(super) flips: Vec<(PathBuf, usize)>,
     /// How long the store took to take writes once nothing failed any more.
     pub(super) healing_ms: Option<u64>,
     /// The story is over, and nothing fails any more.
@@ -110,7 +111,7 @@ impl World {
             settings: Settings { acknowledged: created, asked: 0 },
             damaged: Vec::new(),
             is_unvouched: false,
-            flips: 0,
+            flips: Vec::new(),
             healing_ms: None,
             is_fair: false,
             is_over: false,
