@@ -135,6 +135,7 @@ fn regressions() -> Vec<(&'static str, Options, Story)> {
 fn drawn() -> impl Iterator<Item = (&'static str, Options, Story)> {
     let back_in_flight =
         "records sent before the clock went back, stored after, were thought younger";
+    let flipped_sum = "a footer took the sum of a header from before its flipped bit was repaired";
     let later_end = "records arrived past the end of their shard, under a later one not stored";
     let header_elsewhere = "a log file whose header was written elsewhere was taken for another";
     let first_batch = "a search by time passed over a segment that had lost its first batch";
@@ -160,20 +161,24 @@ fn drawn() -> impl Iterator<Item = (&'static str, Options, Story)> {
         (316_545, "a log file left half made stopped writes once there was space again"),
         (319_576, "a short frame uncovered the remains of a longer one that was taken back"),
         (320_210, later_end),
+        (411_999, back_in_flight),
         (414_046, back_in_flight),
         (441_393, header_elsewhere),
         (450_909, back_in_flight),
         (453_771, header_elsewhere),
         (465_684, "two flipped bits in the head of one batch were to cost two records"),
         (482_892, back_in_flight),
+        (489_263, flipped_sum),
         (492_504, back_in_flight),
         (494_870, header_elsewhere),
         (496_547, "a read that a longer retention overtook was judged by what was asked later"),
+        (509_643, flipped_sum),
         (511_165, back_in_flight),
         (511_279, first_batch),
         (530_282, first_batch),
         (532_396, header_elsewhere),
         (533_044, back_in_flight),
+        (581_868, "a batch that could not be read for a moment was left out of a footer"),
     ];
     drawn.into_iter().map(|(seed, what)| {
         let options = Options::of(seed);
