@@ -308,8 +308,12 @@ impl Inner {
         if self.log.shared().queue.is_closed() { Err(self.stopped_error()) } else { Ok(()) }
     }
 
-    async fn add_shards(&self, stream: &Stream, shards: &[Arc<Shard>]) -> Result<(), CatalogError> {
-        let added = self.log.add_shards(stream.id, shards.to_vec()).await;
+    async fn add_shards(
+        &self,
+        stream: &Arc<Stream>,
+        shards: &[Arc<Shard>],
+    ) -> Result<(), CatalogError> {
+        let added = self.log.add_shards(Arc::clone(stream), shards.to_vec()).await;
         added.ok_or_else(|| self.stopped_error())
     }
 
@@ -340,6 +344,12 @@ impl Inner {
         };
         // Where the log thread has ended no record arrives, and the change is as it is.
         drop(self.limit_arrivals(settled).await);
+        if let Ok(after) = &changed
+            && after.trimmed_before > before.trimmed_before
+        {
+            let open = after.open_shards().map(|shard| shard.uid).collect();
+            self.log.begin_arrivals(open, after.trimmed_before).await;
+        }
         changed
     }
 

@@ -135,3 +135,31 @@ async fn a_shard_can_be_opened_with_the_end_of_its_arrivals() {
         assert_eq!((limited, free), (UNTIL, bench.clock_now()));
     }
 }
+
+#[tokio::test]
+async fn no_record_arrives_in_a_time_that_retention_has_given_up() {
+    let mut bench = Bench::new(8);
+    let engine = bench.open().await;
+    let created = stream(&engine, "s", 2).await;
+    // The clock is ahead while retention grows, and is then put right.
+    bench.clock.advance_ms(100 * 3_600_000);
+    let longer =
+        engine.change_stream(created.id, vec![StreamChange::Retention(168)]).await.unwrap();
+    bench.clock.set(START);
+    let trimmed_before = longer.trimmed_before;
+    assert_eq!(trimmed_before, Timestamp(START.0 + 76 * 3_600_000));
+    assert_eq!(arrival(&engine, 0).await, trimmed_before);
+    assert_holds(&engine, "s", 0, 0..1).await;
+    let ranges = uniform_ranges(4).into_iter().skip(2);
+    let new =
+        |range| NewShard { range, created_seconds: START.seconds(), parents: vec![ShardIndex(1)] };
+    let reshard = Reshard { close: vec![ShardIndex(1)], open: ranges.map(new).collect() };
+    engine.reshard(created.id, reshard, START, vec![]).await.unwrap();
+    assert_eq!(arrival(&engine, 2).await, trimmed_before);
+    bench.disk = bench.disk.power_cut(1, Survive::None);
+    let engine = bench.open().await;
+    assert_eq!(arrival(&engine, 3).await, trimmed_before);
+    for shard in [0, 2, 3] {
+        assert_holds(&engine, "s", shard, 0..1).await;
+    }
+}

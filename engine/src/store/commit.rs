@@ -25,7 +25,7 @@ use crate::limits::PAGE_BYTES;
 use crate::segment;
 use crate::shard::ShardLog;
 use crate::shard::tail_cache::TailBatch;
-use crate::types::{Durable, Ordinal, SegmentId, Shard, ShardUid, StreamId, Timestamp};
+use crate::types::{Durable, Ordinal, SegmentId, Shard, ShardUid, Stream, Timestamp};
 
 /// A shard is copied once so many of its bytes wait, at least and at most: each copy costs a few
 /// system calls and starts a write of its own to the device.
@@ -231,7 +231,13 @@ fn obey(log: &LogThread, control: Control) {
         }
         Control::AddShards(stream, shards, reply) => {
             for shard in &shards {
-                add_shard(log, stream, shard);
+                add_shard(log, &stream, shard);
+            }
+            reply.send(()).ok();
+        }
+        Control::BeginArrivals(shards, from, reply) => {
+            for writer in shards.into_iter().filter_map(|shard| log.writer(shard)) {
+                writer.borrow_mut().begin_arrivals(from);
             }
             reply.send(()).ok();
         }
@@ -295,14 +301,14 @@ fn limit_arrivals(
     Ok(())
 }
 
-fn add_shard(log: &LogThread, stream: StreamId, shard: &Shard) {
+fn add_shard(log: &LogThread, stream: &Stream, shard: &Shard) {
     let floor = open::new_floor(shard.uid);
     let Shard { uid, index, .. } = *shard;
     let (first_kept, next, none) = (floor.first_kept, floor.next, floor.last_arrival);
-    let shard_log = Arc::new(ShardLog::new(uid, index, stream, first_kept, next, none));
+    let shard_log = Arc::new(ShardLog::new(uid, index, stream.id, first_kept, next, none));
     log.shared.shards.insert(Arc::clone(&shard_log));
     let mut writer = ShardWriter::new(shard_log, floor, None);
-    writer.bind(shard);
+    writer.bind(shard, stream.trimmed_before);
     log.writers.borrow_mut().insert(uid, Rc::new(RefCell::new(writer)));
 }
 

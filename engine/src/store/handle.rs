@@ -12,7 +12,7 @@ use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::device::{BoxFuture, Device, LocalBoxFuture};
 use crate::error::{AppendError, DeviceError, OpenError};
-use crate::types::{Ordinal, SegmentId, Shard, ShardUid, StreamId, Timestamp};
+use crate::types::{Ordinal, SegmentId, Shard, ShardUid, Stream, Timestamp};
 
 /// The running log thread. Dropping it ends the thread without a checkpoint.
 pub(crate) struct LogHandle {
@@ -106,8 +106,17 @@ impl LogHandle {
     }
 
     /// Starts new, empty shards of `stream`; `None` when writes have stopped.
-    pub(crate) async fn add_shards(&self, stream: StreamId, shards: Vec<Arc<Shard>>) -> Option<()> {
+    pub(crate) async fn add_shards(
+        &self,
+        stream: Arc<Stream>,
+        shards: Vec<Arc<Shard>>,
+    ) -> Option<()> {
         self.ask(|reply| Control::AddShards(stream, shards, reply)).await
+    }
+
+    /// Lets no record of these shards arrive before `from`.
+    pub(crate) async fn begin_arrivals(&self, shards: Vec<ShardUid>, from: Timestamp) {
+        self.ask(|reply| Control::BeginArrivals(shards, from, reply)).await.unwrap_or_default();
     }
 
     /// Sets or lifts the time after which no record of a shard arrives; `None` when writes have

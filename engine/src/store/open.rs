@@ -26,7 +26,7 @@ use crate::segment::index::SparseIndex;
 use crate::segment::{self, Segment, SegmentState};
 use crate::shard::ShardLog;
 use crate::shard::tail_cache::TailCache;
-use crate::types::{Epoch, Ordinal, SegmentId, Shard, ShardUid, StoreId, StreamId, Timestamp};
+use crate::types::{Epoch, Ordinal, SegmentId, Shard, ShardUid, StoreId, Stream, Timestamp};
 
 /// Unused memory of past groups that is kept for the next ones, in bytes.
 const IDLE_BUFFER_BYTES_MAX: usize = 32 << 20;
@@ -295,7 +295,7 @@ fn build_shards(
             let mut mine = files.remove(&shard.uid).unwrap_or_default();
             mine.sort_by_key(|id| listed[id].base);
             let floor = floors.get(&shard.uid).copied().unwrap_or_else(|| new_floor(shard.uid));
-            build_shard(log, shard, stream.id, floor, &mine, listed);
+            build_shard(log, shard, &stream, floor, &mine, listed);
         }
     }
     for id in files.into_values().flatten() {
@@ -318,7 +318,7 @@ pub(super) fn new_floor(shard: ShardUid) -> ShardFloor {
 fn build_shard(
     log: &Rc<LogThread>,
     shard: &Shard,
-    stream: StreamId,
+    stream: &Stream,
     mut floor: ShardFloor,
     mine: &[SegmentId],
     listed: &ListedSegments,
@@ -341,7 +341,7 @@ fn build_shard(
     }
     let (first_kept, end) = (floor.first_kept, floor.next);
     let mut shard_log =
-        ShardLog::new(shard.uid, shard.index, stream, first_kept, end, floor.last_arrival);
+        ShardLog::new(shard.uid, shard.index, stream.id, first_kept, end, floor.last_arrival);
     shard_log.lost.clone_from(&shard.lost);
     if shard.closed.is_some() && !bugs::is_on(Bug::ClosedShardReopened) {
         shard_log.close();
@@ -353,7 +353,7 @@ fn build_shard(
     let mut writer = ShardWriter::new(shard_log, floor, shared);
     writer.closed_end = shard.closed.map(|closed| closed.end);
     if !bugs::is_on(Bug::ArrivalLimitForgotten) {
-        writer.bind(shard);
+        writer.bind(shard, stream.trimmed_before);
     }
     if let Some(front) = writer.open.front_mut() {
         front.stale_bytes = listed.get(&front.id).map_or(0, |file| file.bytes);

@@ -12,9 +12,7 @@ use crate::append::Append;
 use crate::error::AppendError;
 use crate::format::{batch, group};
 use crate::limits::{BATCH_BYTES_MAX, GROUP_ENTRIES_MAX};
-use crate::types::{
-    AppendedRun, Durable, Ordinal, SegmentId, Shard, ShardUid, StreamId, Timestamp,
-};
+use crate::types::{AppendedRun, Durable, Ordinal, SegmentId, Shard, ShardUid, Stream, Timestamp};
 
 /// One result for each run of an append.
 pub(crate) type AppendReply = Vec<Result<Durable<AppendedRun>, AppendError>>;
@@ -47,7 +45,9 @@ pub(crate) enum Control {
     /// Takes a close back.
     ReopenShards(Vec<ShardUid>),
     /// Starts new, empty shards of a stream.
-    AddShards(StreamId, Vec<Arc<Shard>>, oneshot::Sender<()>),
+    AddShards(Arc<Stream>, Vec<Arc<Shard>>, oneshot::Sender<()>),
+    /// No record of these shards arrives before the time.
+    BeginArrivals(Vec<ShardUid>, Timestamp, oneshot::Sender<()>),
     /// Sets or lifts the time after which no record of a shard arrives; all of them or, when a
     /// record has arrived later already, none (the latest arrival is the answer).
     LimitArrivals(Vec<(ShardUid, Option<Timestamp>)>, oneshot::Sender<Result<(), Timestamp>>),

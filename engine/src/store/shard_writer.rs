@@ -171,10 +171,17 @@ impl ShardWriter {
         }
     }
 
-    /// Records arrive in the time of `shard` only, whatever the clock says.
-    pub(super) fn bind(&mut self, shard: &Shard) {
+    /// Records arrive in the time of `shard` only, whatever the clock says, and not before
+    /// `trimmed_before`.
+    pub(super) fn bind(&mut self, shard: &Shard, trimmed_before: Timestamp) {
         let from = Timestamp(shard.created_seconds.saturating_mul(1000));
         self.arrivals = (from, shard.arrivals_until.unwrap_or(NEVER));
+        self.begin_arrivals(trimmed_before);
+    }
+
+    /// No record arrives before `from`: nobody would read it.
+    pub(super) fn begin_arrivals(&mut self, from: Timestamp) {
+        self.arrivals.0 = self.arrivals.0.max(from);
     }
 
     /// Sets or lifts the end of arrivals, which is not before the last one.

@@ -102,7 +102,8 @@ pub struct Stream {
     /// How long records stay, in hours (24 to 8760; the caller checks).
     pub retention_hours: u32,
     /// Nothing that arrived before this is ever readable again; set when retention grows, so that
-    /// records already trimmed do not come back.
+    /// records already trimmed do not come back. No record arrives before it either, whatever the
+    /// clock says.
     pub trimmed_before: Timestamp,
     /// All shards that have not expired, by index; open ones cover the hash key space exactly once.
     pub shards: Vec<Arc<Shard>>,
