@@ -59,6 +59,54 @@ async fn both_manifests_damaged_is_told_not_papered_over() {
 }
 
 #[tokio::test]
+async fn a_manifest_that_a_full_disk_cut_short_counts_for_nothing() {
+    let bench = Bench::new(17);
+    let engine = bench.open().await;
+    let created = stream(&engine, "s", 1).await;
+    append(&engine, &created.shards[0], &[payload(0, 100)]).await.unwrap();
+    engine.checkpoint().await.unwrap();
+    append(&engine, &created.shards[0], &[payload(1, 100)]).await.unwrap();
+    bench.disk.set_capacity(Some(bench.disk.used_bytes() + 100));
+    engine.close().await;
+    drop(engine);
+    bench.disk.set_capacity(None);
+    let first = PathBuf::from("/data/log/0/manifest.0");
+    bench.disk.alter(&first, |bytes| bytes[4100..4120].fill(0xaa)).unwrap();
+    let engine = bench.open().await;
+    assert_holds(&engine, "s", 0, 0..2).await;
+    engine.close().await;
+    drop(engine);
+    assert_holds(&bench.open().await, "s", 0, 0..2).await;
+}
+
+#[tokio::test]
+async fn what_was_given_up_stays_so_whichever_manifest_is_damaged() {
+    let bench = Bench::new(18);
+    let engine = bench.open().await;
+    let created = stream(&engine, "s", 1).await;
+    let shard = &created.shards[0];
+    for n in 0..20 {
+        append(&engine, shard, &[payload(n, 9000)]).await.unwrap();
+    }
+    engine.checkpoint().await.unwrap();
+    bench.clock.advance_ms(25 * 3_600_000);
+    append(&engine, shard, &[payload(20, 100)]).await.unwrap();
+    engine.checkpoint().await.unwrap();
+    engine.run_retention().await;
+    engine.checkpoint().await.unwrap();
+    drop(engine);
+    bench.clock.set(START);
+    for slot in 0..2 {
+        let disk = bench.disk.after_power_cut(1, Survive::None);
+        let path = PathBuf::from(format!("/data/log/0/manifest.{slot}"));
+        disk.alter(&path, |bytes| bytes[4100..4120].fill(0xaa)).unwrap();
+        let bench = Bench { disk, clock: bench.clock.clone(), config: bench.config.clone() };
+        let records = read_all(&bench.open().await, &created, shard).await.unwrap();
+        assert_eq!(records.iter().map(|it| it.ordinal).collect::<Vec<_>>(), [Ordinal(21)]);
+    }
+}
+
+#[tokio::test]
 async fn a_missing_log_file_is_told_not_papered_over() {
     let bench = Bench::new(13);
     let engine = bench.open().await;

@@ -163,6 +163,7 @@ fn drawn() -> impl Iterator<Item = (&'static str, Options, Story)> {
         (320_210, later_end),
         (411_999, back_in_flight),
         (414_046, back_in_flight),
+        (428_938, "a manifest that a full disk had cut short was taken for a damaged one"),
         (437_246, back_in_flight),
         (441_393, header_elsewhere),
         (450_909, back_in_flight),
@@ -181,6 +182,7 @@ fn drawn() -> impl Iterator<Item = (&'static str, Options, Story)> {
         (530_282, first_batch),
         (532_396, header_elsewhere),
         (533_044, back_in_flight),
+        (535_268, "what had expired was called damaged by the older of two manifests"),
         (559_820, back_in_flight),
         (581_868, "a batch that could not be read for a moment was left out of a footer"),
     ];

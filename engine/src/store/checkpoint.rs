@@ -11,6 +11,7 @@ use super::keeper::shards_with_work;
 use super::log_thread::{LogThread, Manifests, Since};
 use crate::bugs::{self, Bug};
 use crate::commit_log;
+use crate::device::again;
 use crate::error::DeviceError;
 use crate::format::manifest::{self, Manifest, ReplayStart};
 use crate::types::SegmentId;
@@ -33,6 +34,7 @@ pub(super) async fn checkpoint(log: &Rc<LogThread>) {
         }
         Err(error) => {
             log.touch();
+            log.gives_up.set(true); // It may have: the next one writes both slots.
             log.checkpoint_requests.borrow_mut().extend(requests);
             if !bugs::is_on(Bug::CheckpointFailureIgnored) {
                 log.failed(&error);
@@ -53,18 +55,19 @@ async fn run(log: &Rc<LogThread>) -> Result<(), DeviceError> {
     // what they no longer name.
     let dirty = log.files.take_dirty();
     let garbage = log.garbage.borrow().len();
-    let manifest = manifest(log, replay);
+    let gives_up = log.gives_up.take() || garbage > 0;
+    let mut manifest = manifest(log, replay);
     if bugs::is_on(Bug::GarbageRemovedEarly) {
         let garbage = log.garbage.borrow().clone();
         remove(log, garbage).await;
     }
     log.files.sync(dirty).await.map_err(final_error)?;
-    write_manifest(log, &manifest).await?;
-    let before = log.manifests.replace(Manifests {
-        slot: if bugs::is_on(Bug::OneManifestSlot) { 0 } else { 1 - log.manifests.get().slot },
-        generation: manifest.generation,
-        replay_sequence: replay.sequence,
-    });
+    let before = write_manifest(log, &manifest).await?;
+    // What is given up neither comes back nor counts as damage when one of the two is damaged.
+    if gives_up {
+        manifest.generation += 1;
+        write_manifest(log, &manifest).await?;
+    }
     let garbage = log.garbage.borrow_mut().drain(..garbage).collect();
     remove(log, garbage).await;
     // The manifest before this one is kept for the case that this one is damaged.
@@ -89,12 +92,18 @@ fn manifest(log: &LogThread, replay: ReplayStart) -> Manifest {
     }
 }
 
-async fn write_manifest(log: &LogThread, manifest: &Manifest) -> Result<(), DeviceError> {
-    let files = &log.device.files;
-    let path = manifest_path(&log.config().directory, log.manifests.get().slot);
-    let file = match files.open(&path).await {
-        Err(error) if error.kind == std::io::ErrorKind::NotFound => files.create(&path).await?,
-        opened => opened?,
+/// Writes the manifest into the slot whose turn it is; tells what was true before. A slot has its
+/// name once it is whole: while one is missing, the log goes back to its beginning.
+async fn write_manifest(log: &LogThread, manifest: &Manifest) -> Result<Manifests, DeviceError> {
+    let files = &*log.device.files;
+    let before = log.manifests.get();
+    let path = manifest_path(&log.config().directory, before.slot);
+    let (file, unnamed) = match files.open(&path).await {
+        Err(error) if error.kind == std::io::ErrorKind::NotFound => {
+            let unnamed = path.with_extension(format!("{}.tmp", before.slot));
+            (again::create_anew(files, &unnamed).await?, Some(unnamed))
+        }
+        opened => (opened?, None),
     };
     file.write(0, vec![Bytes::from(manifest::encode(manifest, log.store))]).await?;
     if !bugs::is_on(Bug::ManifestNotSynced) {
@@ -104,9 +113,17 @@ async fn write_manifest(log: &LogThread, manifest: &Manifest) -> Result<(), Devi
         };
         synced.map_err(final_error)?;
     }
-    // Each time: an attempt that found the disk full may have made the file.
+    if let Some(unnamed) = unnamed {
+        files.rename(&unnamed, &path).await?;
+    }
     let directory = commit_log::directory(&log.config().directory);
-    files.sync_dir(&directory).await.map_err(final_error)
+    files.sync_dir(&directory).await.map_err(final_error)?;
+    log.manifests.set(Manifests {
+        slot: if bugs::is_on(Bug::OneManifestSlot) { 0 } else { 1 - before.slot },
+        generation: manifest.generation,
+        replay_sequence: manifest.replay.sequence,
+    });
+    Ok(before)
 }
 
 /// Removes segment files that nothing refers to any more. A failure costs space only: the next

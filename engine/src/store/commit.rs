@@ -350,10 +350,11 @@ fn trim(log: &LogThread, uid: ShardUid, first_kept: Ordinal) -> Vec<SegmentId> {
     discard(log, gone)
 }
 
-/// Leaves files to be removed once a manifest says that nothing in them is kept.
+/// Leaves files to be removed once both manifests say that nothing in them is kept.
 fn discard(log: &LogThread, files: Vec<(SegmentId, PathBuf)>) -> Vec<SegmentId> {
     let ids = files.iter().map(|(id, _)| *id).collect();
     log.garbage.borrow_mut().extend(files);
+    log.gives_up.set(true);
     log.touch();
     ids
 }

@@ -117,8 +117,11 @@ pub(super) struct LogThread {
     pub(super) checkpoint_requests: RefCell<Vec<oneshot::Sender<()>>>,
     /// Answered once what they ask for is sealed.
     pub(super) seal_requests: RefCell<Vec<oneshot::Sender<()>>>,
-    /// Files to remove once a manifest no longer names their records.
+    /// Files to remove once no manifest names their records any more.
     pub(super) garbage: RefCell<Vec<(SegmentId, PathBuf)>>,
+    /// Records or shards were given up that the manifests still name: the next checkpoint tells
+    /// both.
+    pub(super) gives_up: Cell<bool>,
     /// Wakes the keeper.
     pub(super) keeper: Notify,
     /// Wakes the commit loop when it waits for copies.

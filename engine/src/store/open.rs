@@ -130,6 +130,7 @@ fn log_thread(
         checkpoint_requests: RefCell::default(),
         seal_requests: RefCell::default(),
         garbage: RefCell::default(),
+        gives_up: Cell::default(),
         keeper: tokio::sync::Notify::new(),
         progress: tokio::sync::Notify::new(),
         is_ending: Cell::new(false),
@@ -219,7 +220,8 @@ fn pick(
     log_files: &[LogFileEntry],
     has_no_segments: bool,
 ) -> Result<(u8, Manifest), OpenError> {
-    // Nothing of the log is given up before both slots have been written.
+    // Nothing of the log is given up before both slots have been written, and a slot has its name
+    // only then.
     let is_early = slots[1].is_none();
     let sound = (0u8..).zip(slots).filter_map(|(slot, read)| Some((slot, read?.ok()?)));
     if let Some((slot, newest)) = sound.max_by_key(|(_, manifest)| manifest.generation) {

@@ -270,7 +270,11 @@ async fn check_manifests(
     let is_damaged = !bad.is_empty() || (are_both_due && !missing.is_empty());
     for (path, error) in bad {
         if sound.is_empty() && is_early {
-            verifier.harmless(&path, 0, "the first checkpoint was cut short, the log serves");
+            verifier.harmless(
+                &path,
+                0,
+                "the only manifest is damaged, the log serves, which is whole",
+            );
         } else if sound.is_empty() {
             verifier.damage(&path, 0, format!("no manifest is sound: {error}"));
         } else {

@@ -371,14 +371,15 @@ async fn a_shard_newer_than_the_catalogue_is_damage() {
 }
 
 #[tokio::test]
-async fn a_first_checkpoint_that_was_cut_short_is_harmless() {
+async fn damage_to_the_only_manifest_is_harmless_while_the_log_is_whole() {
     let (memory, _) = store().await;
     memory.delete(&log_path("manifest.1"));
     edit(&memory, &log_path("manifest.0"), |bytes| bytes.truncate(4200));
     let found = messages(&memory).await;
-    assert!(
-        found.contains(&("the first checkpoint was cut short, the log serves".to_owned(), true))
-    );
+    assert!(found.contains(&(
+        "the only manifest is damaged, the log serves, which is whole".to_owned(),
+        true
+    )));
     // Not where the log does not go back to its beginning.
     let names = [1, 2].map(commit_log::file_name);
     memory.put(&log_path(&names[1]), memory.get(&log_path(&names[0])).unwrap());
