@@ -65,18 +65,18 @@ async fn a_manifest_that_a_full_disk_cut_short_counts_for_nothing() {
     let created = stream(&engine, "s", 1).await;
     append(&engine, &created.shards[0], &[payload(0, 100)]).await.unwrap();
     engine.checkpoint().await.unwrap();
-    append(&engine, &created.shards[0], &[payload(1, 100)]).await.unwrap();
-    bench.disk.set_capacity(Some(bench.disk.used_bytes() + 100));
+    // There is nothing to copy: what has no space is the second manifest.
+    bench.disk.set_capacity(Some(bench.disk.used_bytes()));
     engine.close().await;
     drop(engine);
     bench.disk.set_capacity(None);
     let first = PathBuf::from("/data/log/0/manifest.0");
     bench.disk.alter(&first, |bytes| bytes[4100..4120].fill(0xaa)).unwrap();
     let engine = bench.open().await;
-    assert_holds(&engine, "s", 0, 0..2).await;
+    assert_holds(&engine, "s", 0, 0..1).await;
     engine.close().await;
     drop(engine);
-    assert_holds(&bench.open().await, "s", 0, 0..2).await;
+    assert_holds(&bench.open().await, "s", 0, 0..1).await;
 }
 
 #[tokio::test]
