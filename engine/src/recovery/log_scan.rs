@@ -170,15 +170,15 @@ impl<'a> LogScan<'a> {
         let file = self.files.open_read(&entry.path).await?;
         let len = usize::try_from(entry.bytes).unwrap_or(usize::MAX);
         let bytes = file.read(0, len).await?;
-        let beginning = beginning(&bytes, self.store, entry.sequence);
         let header = page_header::decode(&bytes, FileKind::Log).ok().map(|(header, _)| header);
         let is_ours = |header: &PageHeader| header.fields[0] == entry.sequence;
-        if beginning.is_none() && header.is_some_and(|header| !is_ours(&header)) {
-            return Ok(None);
-        }
         let made_bytes = header.filter(is_ours).map_or(0, |header| header.fields[1]);
         let held_bytes = bytes.len() as u64;
         let bytes = lengthened(bytes, made_bytes);
+        let beginning = beginning(&bytes, self.store, entry.sequence);
+        if beginning.is_none() && header.is_some_and(|header| !is_ours(&header)) {
+            return Ok(None);
+        }
         Ok(Some(ReadFile { entry, bytes, beginning, held_bytes, made_bytes }))
     }
 
