@@ -42,7 +42,9 @@ bugs! {
     /// What the last process left unsynced in the manifests is not synced by a start. It takes a
     /// power cut that tears the next manifest as well: no seed so far.
     FoundManifestNotSynced,
-    /// What the last process could not sync of the manifests is not written again by a start.
+    /// What the last process could not sync of the manifests is not written again by a start. Since a
+    /// slot has its name only once it is synced, the disk holds an older manifest there that still
+    /// serves, unless it is torn: no seed so far.
     FoundManifestNotWritten,
     /// Names that the last process left unsynced are not synced by a start.
     FoundNamesNotSynced,
