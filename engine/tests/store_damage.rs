@@ -361,11 +361,16 @@ async fn a_segment_without_a_sound_batch_takes_no_other_along() {
 
 /// A store that was ended with two batches in its segment.
 async fn with_two_batches(seed: u64) -> (Bench, PathBuf) {
+    with_batches(seed, &[5000, 5000]).await
+}
+
+/// A store that was ended with records of so many bytes in its segment, each in its own batch.
+async fn with_batches(seed: u64, sizes: &[usize]) -> (Bench, PathBuf) {
     let bench = Bench::new(seed);
     let engine = bench.open().await;
     let created = stream(&engine, "s", 1).await;
-    for n in 0..2 {
-        append(&engine, &created.shards[0], &[payload(n, 5000)]).await.unwrap();
+    for (n, bytes) in (0..).zip(sizes) {
+        append(&engine, &created.shards[0], &[payload(n, *bytes)]).await.unwrap();
     }
     engine.checkpoint().await.unwrap();
     drop(engine);
@@ -411,4 +416,51 @@ async fn a_footer_leaves_out_no_batch_that_could_not_be_read_for_a_moment() {
     assert_eq!(bench.disk.faults_met()[&(Operation::Read, Fault::Io)], 2);
     drop(engine);
     assert_eq!(lost(&bench).await, [""; 0]);
+}
+
+/// The numbers of all records that are left, past every damage.
+async fn read_around(engine: &Engine) -> Vec<u64> {
+    let created = found(engine, "s");
+    let (mut numbers, mut next) = (Vec::new(), Ordinal::FIRST);
+    loop {
+        let limit = ReadLimit { records: 10, bytes: 100_000 };
+        match engine.read(&created, &created.shards[0], next, limit).await {
+            Ok(read) if read.records.is_empty() => return numbers,
+            Ok(read) => {
+                numbers.extend(read.records.iter().map(number));
+                next = read.next;
+            }
+            Err(ReadError::Damaged { last, .. }) => next = last.plus(1),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_segment_whose_last_page_cannot_be_read_costs_what_stands_there() {
+    // The file ends at many places of a page, a batch or its footer in the last whole one.
+    for size in (20..4200).step_by(24) {
+        for is_sealed in [false, true] {
+            let (bench, segment) = with_batches(18, &[5000, size]).await;
+            if is_sealed {
+                open_and_append(&bench).await.checkpoint().await.unwrap();
+            }
+            let stored = bench.disk.snapshot()[&segment].clone();
+            let bad = (stored.len() / 4096 - 1) * 4096;
+            bench.disk.make_unreadable(&segment, bad..bad + 4096).unwrap();
+            let engine = open_and_append(&bench).await;
+            engine.checkpoint().await.unwrap();
+            let left = read_around(&engine).await;
+            for (n, size) in [(0, 5000), (1, size)] {
+                let digits = payload(n, 20);
+                let at = stored.windows(20).position(|bytes| bytes == digits).unwrap();
+                // Headers and names take less than 200 bytes.
+                let is_hit = at < bad + 4096 && bad < at + size;
+                let is_far = at > bad + 4096 + 200 || bad > at + size + 200;
+                assert!(!(is_hit && left.contains(&n)), "record {n}, {size}: {left:?}");
+                assert!(!is_far || left.contains(&n), "record {n}, {size}: {left:?}");
+            }
+            assert!(left.ends_with(&[2, 2][..=usize::from(is_sealed)]), "{size}: {left:?}");
+        }
+    }
 }

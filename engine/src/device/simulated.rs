@@ -14,6 +14,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -261,6 +262,16 @@ impl SimulatedDisk {
                 found.copy_from_slice(&garbage);
             }
         })
+    }
+
+    /// Lets every read of any of these bytes of a file fail from now on, until the power is cut.
+    ///
+    /// # Errors
+    /// There is no such file.
+    pub fn make_unreadable(&self, path: &Path, range: Range<usize>) -> io::Result<()> {
+        let content = self.lock().names.file(path)?;
+        lock(&content).make_unreadable(range);
+        Ok(())
     }
 
     /// Swaps two sectors of a file; nothing when the file does not have both whole.

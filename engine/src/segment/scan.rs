@@ -99,6 +99,8 @@ pub(crate) struct Cursor {
     unreadable: u32,
     /// Why the last attempt to read failed, if it did.
     failure: Option<DeviceError>,
+    /// True once a sound header has been met: the file as such can be read.
+    has_met: bool,
 }
 
 impl Cursor {
@@ -121,6 +123,7 @@ impl Cursor {
             window_position: 0,
             unreadable: 0,
             failure: None,
+            has_met: false,
         }
     }
 
@@ -152,8 +155,8 @@ impl Cursor {
     ///
     /// # Errors
     ///
-    /// When the device fails, but for a few places that cannot be read although later ones can:
-    /// they count as damage.
+    /// When the device fails, but for a few places that cannot be read although others can: they
+    /// count as damage.
     pub(crate) async fn peek(&mut self) -> Result<Option<Located>, DeviceError> {
         match self.here().await {
             Ok(Some(found)) => return Ok(Some(found)),
@@ -163,7 +166,7 @@ impl Cursor {
         loop {
             match self.load(HEADER_BYTES).await {
                 Ok(true) => {}
-                Ok(false) => return self.failure.take().map_or(Ok(None), Err),
+                Ok(false) => return self.at_end().map(|()| None),
                 Err(error) => {
                     self.step_over(error)?;
                     continue;
@@ -203,13 +206,20 @@ impl Cursor {
         self.position = found.end_position();
     }
 
+    /// The end of the walk: a device that could not give the rest is to blame only if it has given
+    /// nothing before.
+    fn at_end(&mut self) -> Result<(), DeviceError> {
+        self.failure.take().filter(|_| !self.has_met).map_or(Ok(()), Err)
+    }
+
     /// `header` when it can be a batch of this segment here.
-    fn plausible(&self, header: Header, header_crc: u32) -> Option<Located> {
+    fn plausible(&mut self, header: Header, header_crc: u32) -> Option<Located> {
         let found = Located { header, position: self.position, header_crc };
         let fits = found.end_position() <= self.end_position
             && header.shard == self.segment.shard
             && header.base_ordinal >= self.segment.base
             && header.frame_bytes as usize >= HEADER_BYTES;
+        self.has_met |= fits;
         fits.then_some(found)
     }
 

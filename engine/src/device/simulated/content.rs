@@ -28,6 +28,8 @@ pub(super) struct Content {
     unsynced: BTreeMap<usize, Vec<Version>>,
     /// Lengths reached and not yet synced, oldest first.
     unsynced_lengths: Vec<(u64, usize)>,
+    /// What the device cannot give any more.
+    unreadable: Vec<Range<usize>>,
 }
 
 impl Content {
@@ -39,6 +41,16 @@ impl Content {
     /// What reads return.
     pub(super) fn now(&self) -> &[u8] {
         &self.now
+    }
+
+    /// From now on no read of any byte of `range` succeeds.
+    pub(super) fn make_unreadable(&mut self, range: Range<usize>) {
+        self.unreadable.push(range);
+    }
+
+    /// True when the device can give every byte of `range`.
+    pub(super) fn is_readable(&self, range: &Range<usize>) -> bool {
+        self.unreadable.iter().all(|bad| bad.end <= range.start || range.end <= bad.start)
     }
 
     /// Stamp of the first change that a power cut may take away.

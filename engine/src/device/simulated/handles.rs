@@ -159,9 +159,21 @@ impl Files for SimulatedFiles {
         mapping: &Mapping,
         range: Range<usize>,
     ) -> BoxFuture<Result<(), DeviceError>> {
-        let mapping = mapping.clone();
-        self.0.simple_call(Operation::Prefault, path, move |_| mapping.prefault(range))
+        let (mapping, owned) = (mapping.clone(), path.to_path_buf());
+        self.0.simple_call(Operation::Prefault, path, move |state| {
+            // A file that has been removed is in memory.
+            if let Ok(content) = state.names.file(&owned) {
+                expect_readable(&lock(&content), &range)?;
+            }
+            mapping.prefault(range)
+        })
     }
+}
+
+/// # Errors
+/// As a disk that has lost some of these bytes.
+fn expect_readable(content: &Content, range: &Range<usize>) -> io::Result<()> {
+    if content.is_readable(range) { Ok(()) } else { Err(Fault::Io.error()) }
 }
 
 fn new_file(state: &mut State, path: &Path) -> io::Result<Arc<Mutex<Content>>> {
@@ -209,7 +221,7 @@ impl SimulatedFile {
     fn bytes_call(
         &self,
         operation: Operation,
-        action: impl FnOnce(&Content) -> Vec<u8> + Send + 'static,
+        action: impl FnOnce(&Content) -> io::Result<Vec<u8>> + Send + 'static,
     ) -> BoxFuture<Result<Bytes, DeviceError>> {
         let content = Arc::clone(&self.content);
         let begin = |_: &mut State, fault: Option<Fault>| {
@@ -217,7 +229,7 @@ impl SimulatedFile {
             error.map_or(Ok(fault == Some(Fault::FlippedRead)), |error| Err(error.error()))
         };
         self.disk.call(operation, &self.path, begin, move |state, is_flipped| {
-            let mut bytes = action(&lock(&content));
+            let mut bytes = action(&lock(&content))?;
             if is_flipped && !bytes.is_empty() {
                 let at = state.random.usize(..bytes.len());
                 bytes[at] ^= 1 << state.random.u8(..8);
@@ -240,7 +252,8 @@ impl File for SimulatedFile {
         let read = self.bytes_call(Operation::Read, move |content| {
             let start = usize::try_from(offset).unwrap_or(usize::MAX).min(content.now().len());
             let end = start.saturating_add(len).min(content.now().len());
-            content.now()[start..end].to_vec()
+            expect_readable(content, &(start..end))?;
+            Ok(content.now()[start..end].to_vec())
         });
         Box::pin(async move { read.await.map_err(|error| error.at(offset)) })
     }
@@ -266,7 +279,7 @@ impl File for SimulatedFile {
     }
 
     fn map(&self) -> BoxFuture<Result<Mapping, DeviceError>> {
-        let map = self.bytes_call(Operation::Map, |content| content.now().to_vec());
+        let map = self.bytes_call(Operation::Map, |content| Ok(content.now().to_vec()));
         Box::pin(async move { map.await.map(Mapping::from) })
     }
 }
