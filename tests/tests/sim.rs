@@ -170,6 +170,7 @@ fn drawn() -> impl Iterator<Item = (&'static str, Options, Story)> {
         (441_393, header_elsewhere),
         (450_909, back_in_flight),
         (453_771, header_elsewhere),
+        (461_740, "a mirror of the catalogue that lost a sector was thought to lack a torn frame"),
         (465_684, "two flipped bits in the head of one batch were to cost two records"),
         (472_634, back_in_flight),
         (482_892, back_in_flight),

@@ -183,7 +183,7 @@ struct Walk<'a> {
     generation: u64,
     number: u64,
     offset: u64,
-    /// Mirrors that lack frames the other one has.
+    /// Mirrors that lack the last frame found: they tell nothing of the next one.
     behind: [bool; 2],
     merged: Merged,
 }
@@ -254,6 +254,7 @@ impl Walk<'_> {
                 }
                 self.note_repair(0, &a);
                 self.note_repair(1, &b);
+                self.behind = [false; 2];
                 a
             }
             (At::Sound(frame), other) => self.served_by(0, frame, &other),
@@ -271,9 +272,11 @@ impl Walk<'_> {
 
     fn served_by(&mut self, mirror: usize, frame: Frame, other: &At) -> Frame {
         self.note_repair(mirror, &frame);
-        if matches!(other, At::Nothing) {
-            self.behind[1 - mirror] = true;
-        }
+        // A file that reaches just as far had the frame, and lost it later.
+        let end = self.offset + frame.bytes;
+        let had_it = self.rest(1 - mirror, end - 1).len() == 1;
+        self.behind[mirror] = false;
+        self.behind[1 - mirror] = matches!(other, At::Nothing) && !had_it;
         if self.images[1 - mirror].is_some() {
             self.note(1 - mirror, self.offset, NoteKind::Frame);
         }

@@ -336,3 +336,29 @@ async fn a_last_frame_that_may_have_been_acknowledged_is_never_cut() {
         assert!(matches!(torn(other), Err(Refusal::Damaged { .. })));
     }
 }
+
+#[tokio::test]
+async fn a_torn_frame_is_cut_though_the_other_mirror_has_lost_the_one_before() {
+    let (memory, catalog) = fresh().await;
+    busy(&catalog).await;
+    let whole = memory.get(&directory().join(FILE_NAMES[0])).unwrap();
+    let ends = frame_ends(&whole);
+    let [older, before, last] = [4, 3, 2].map(|from_end| ends[ends.len() - from_end]);
+    let mut torn = whole.clone();
+    torn[last + 30..].fill(0);
+    // Zeros look like a frame that was never there, but the file ends where the next one begins.
+    let zeroed = |from: usize, len: usize| {
+        let mut other = whole[..len].to_vec();
+        other[from..last].fill(0);
+        mirrors::merge(&[Some(torn.clone().into()), Some(other.into())], STORE)
+    };
+    for from in [older, before] {
+        assert_eq!(zeroed(from, last).unwrap().unwrap().payloads.len(), ends.len() - 1);
+    }
+    // A mirror that is longer had the next one, too: it serves, or nobody knows.
+    assert_eq!(zeroed(before, whole.len()).unwrap().unwrap().payloads.len(), ends.len());
+    let mut other = whole.clone();
+    other[before..].fill(0);
+    let merged = mirrors::merge(&[Some(torn.into()), Some(other.into())], STORE);
+    assert!(matches!(merged, Err(Refusal::Damaged { .. })));
+}
