@@ -71,3 +71,26 @@ async fn space_is_watched_while_appends_go_on() {
     let refused = append_until_refused(&engine, &created.shards[0], 70_000).await;
     assert!(matches!(refused, AppendError::DiskFull { .. }), "{refused:?}");
 }
+
+#[tokio::test]
+async fn memory_is_bounded_however_many_shards_a_group_waits_for() {
+    let mut bench = Bench::new(3);
+    bench.config.durability = Durability::None;
+    bench.config.checkpoint_log_bytes = 256 << 10;
+    bench.disk.set_pauses_max(20);
+    let engine = bench.open().await;
+    let created = stream(&engine, "s", 400).await;
+    let payloads = [payload(0, 20)];
+    let (mut waiting, mut most) = (VecDeque::new(), 0);
+    let mut random = fastrand::Rng::with_seed(1);
+    for _ in 0..20_000 {
+        let shard = &created.shards[random.usize(..400)];
+        waiting.push_back(engine.append(build(&[(shard, &payloads)])));
+        if waiting.len() > WAITING {
+            waiting.pop_front().unwrap().await.pop().unwrap().unwrap();
+            most = most.max(engine.metrics().tail_cache_bytes.get());
+        }
+    }
+    // And the group that was begun just below the bound.
+    assert!(most <= (4 * 256 + 64) << 10, "{most} bytes were held");
+}

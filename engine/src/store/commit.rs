@@ -32,6 +32,10 @@ use crate::types::{Durable, Ordinal, SegmentId, Shard, ShardUid, Stream, Timesta
 const COPY_BYTES: (u64, u64) = (64 << 10, 256 << 10);
 /// What waits in all shards stays below this part of what may wait, as far as the least copy allows.
 const COPY_SHARE: u64 = 8;
+/// How much may wait for its copy, and how much its groups may hold, in logs between two checkpoints.
+/// Many shards take their copies in turns, so that a group waits for all of them.
+const PENDING_CHECKPOINTS_MAX: u64 = 2;
+const HELD_CHECKPOINTS_MAX: u64 = 4;
 
 /// Serves the queue until the store is closed (true), dropped or stopped (false).
 pub(super) async fn run(log: &Rc<LogThread>) -> bool {
@@ -47,11 +51,16 @@ pub(super) async fn run(log: &Rc<LogThread>) -> bool {
     false
 }
 
-/// Memory is bounded here: nothing is taken from the queue while too much waits for its copy. A
-/// full disk does not hold the queue up, since appends are refused then.
+/// Memory is bounded here: nothing is taken from the queue while too much waits for its copy, or while
+/// the groups of what waits hold too much, each as a whole until its last batch is copied. A full disk
+/// does not hold the queue up, since appends are refused then.
 async fn wait_for_copies(log: &LogThread) {
-    let bound = 2 * log.config().checkpoint_log_bytes;
-    while log.pending_bytes.get() > bound && !log.is_full() && !log.is_over() {
+    let checkpoint = log.config().checkpoint_log_bytes;
+    let has_room = || {
+        log.pending_bytes.get() <= PENDING_CHECKPOINTS_MAX * checkpoint
+            && log.tail.borrow().pending_bytes() <= HELD_CHECKPOINTS_MAX * checkpoint
+    };
+    while !has_room() && !log.is_full() && !log.is_over() {
         log.progress.notified().await;
     }
 }
