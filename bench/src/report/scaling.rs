@@ -25,7 +25,17 @@ const CALL_BYTES: usize = 512 << 10;
 /// Payloads under way at once while records grow, in bytes: beyond what its queue holds (64 MiB) the
 /// server throttles, as it should.
 const IN_FLIGHT_BYTES: usize = 32 << 20;
+/// Files of segments that are made in a second, at the least.
+const FILES_A_SECOND: f64 = 500.0;
 const GIB: f64 = 1_073_741_824.0;
+
+/// The usual load, after so long a warm-up that every one of so many shards has its file: to make
+/// them takes the first seconds of a stream.
+fn settled(plan: &Plan, shards: u32) -> Load {
+    let load = plan.load();
+    let needed = if plan.given.quick { 0.0 } else { f64::from(shards) / FILES_A_SECOND };
+    Load { warm_up: load.warm_up.max(needed), ..load }
+}
 
 /// The name of a line of [`SHARDS`].
 pub(super) fn shards_name(shards: u32) -> String {
@@ -35,7 +45,7 @@ pub(super) fn shards_name(shards: u32) -> String {
 /// One stream of ever more shards.
 pub(super) fn shards(plan: &Plan, results: &mut Results) -> Result<(), Failure> {
     for shards in steps(&[1, 16, 64, 256, 1024], plan.given.scale_shards) {
-        let load = Load { shards, ..plan.load() };
+        let load = Load { shards, ..settled(plan, shards) };
         let key = Key::new(SHARDS, shards_name(shards), Role::Ours);
         write(plan, results, key, f64::from(shards), &load)?;
     }
@@ -46,7 +56,7 @@ pub(super) fn shards(plan: &Plan, results: &mut Results) -> Result<(), Failure> 
 pub(super) fn streams(plan: &Plan, results: &mut Results) -> Result<(), Failure> {
     let greatest = u32::try_from(plan.size(1000, 20))?;
     for streams in steps(&[1, 10, 100], greatest) {
-        let load = Load { streams, shards: 4, batch: 50, ..plan.load() };
+        let load = Load { streams, shards: 4, batch: 50, ..settled(plan, 4 * streams) };
         let name = format!("PutRecords 50 x 1 KiB, {streams} streams of 4 shards");
         write(plan, results, Key::new(STREAMS, name, Role::Ours), f64::from(streams), &load)?;
     }
