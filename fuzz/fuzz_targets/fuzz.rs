@@ -12,4 +12,4 @@ static TARGET: LazyLock<&Target> = LazyLock::new(|| {
     found.expect("FUZZ_TARGET names one of the targets")
 });
 
-libfuzzer_sys::fuzz_target!(init: drop(LazyLock::force(&TARGET)), |data: &[u8]| (TARGET.run)(data));
+libfuzzer_sys::fuzz_target!(init: { LazyLock::force(&TARGET); }, |data: &[u8]| (TARGET.run)(data));
