@@ -14,8 +14,9 @@ use kinelog::kinesis::Operation;
 
 use crate::Seed;
 
-/// Deepest nesting and longest number that are let through.
+/// Deepest nesting, and most digits of a number and values, that are let through.
 const DEPTH_MAX: usize = 32;
+const DIGITS_MAX: usize = 40;
 const VALUES_MAX: usize = 65_536;
 
 /// The target of JSON: which operation, then the body.
@@ -221,10 +222,10 @@ fn is_beyond_bounds(body: &[u8], value: &serde_json::Value) -> bool {
             _ => 0,
         }
     }
-    let has_long_number = body.windows(41).any(|window| {
-        window.iter().filter(|byte| byte.is_ascii_digit()).count() > 39
-            && window.iter().all(|byte| byte.is_ascii_digit() || b".eE+-".contains(byte))
-    });
+    let in_number = |byte: &u8| byte.is_ascii_digit() || b".eE+-".contains(byte);
+    let has_long_number = body
+        .split(|byte| !in_number(byte))
+        .any(|number| number.iter().filter(|byte| byte.is_ascii_digit()).count() > DIGITS_MAX);
     // Members that are named twice are gone from this parser's value: the bytes may hide more.
     let has_doubles =
         body.iter().filter(|byte| **byte == b'[' || **byte == b'{').count() > DEPTH_MAX;
