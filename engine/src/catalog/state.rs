@@ -6,7 +6,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use super::entry::{Entry, Start};
-use crate::types::{ShardUid, Stream, StreamId, StreamKey};
+use crate::types::{Shard, ShardUid, Stream, StreamId, StreamKey};
 
 /// Streams by id and by key. A change replaces one `Arc` and copies nothing else.
 #[derive(Debug, Default)]
@@ -82,11 +82,11 @@ impl State {
         match entry {
             Entry::Remove { .. } => self.take(&stream),
             Entry::Stream(_) => {
-                self.shards.extend(stream.shards.iter().map(|shard| shard.uid));
+                self.add_shards(&stream.shards);
                 self.put(stream);
             }
             Entry::Reshard { open, .. } => {
-                self.shards.extend(open.iter().map(|shard| shard.uid));
+                self.add_shards(open);
                 self.put(stream);
             }
             Entry::Expire { .. } => {
@@ -103,9 +103,15 @@ impl State {
         }
     }
 
+    fn add_shards(&mut self, shards: &[Arc<Shard>]) {
+        for shard in shards {
+            self.shards.insert(shard.uid);
+            self.raise_marks(0, shard.uid.0);
+        }
+    }
+
     fn put(&mut self, stream: Arc<Stream>) {
-        let last_shard = stream.shards.last().map_or(0, |shard| shard.uid.0);
-        self.raise_marks(stream.id.0, last_shard);
+        self.raise_marks(stream.id.0, 0);
         self.by_key
             .entry(stream.key.namespace.clone())
             .or_default()

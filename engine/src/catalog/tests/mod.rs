@@ -121,6 +121,22 @@ async fn ids_are_never_reused() {
     assert_eq!((last.id, last.shards[0].uid), (StreamId(4), ShardUid(6)));
 }
 
+#[test]
+fn a_uid_in_use_is_not_given_out_again_wherever_it_stands() {
+    let mut state = State::default();
+    let made = |state: &State, name| match Entry::create(state, new_stream(name, 2), Timestamp(1)) {
+        Ok(Entry::Stream(stream)) => stream,
+        other => panic!("{other:?}"),
+    };
+    let mut stream = made(&state, "a");
+    for (shard, uid) in Arc::make_mut(&mut stream).shards.iter_mut().zip([9, 1]) {
+        Arc::make_mut(shard).uid = ShardUid(uid);
+    }
+    state.publish(&Entry::Stream(stream.clone()), Some(stream));
+    let uids: Vec<_> = made(&state, "b").shards.iter().map(|shard| shard.uid.0).collect();
+    assert_eq!(uids, [10, 11]);
+}
+
 #[tokio::test]
 async fn streams_are_listed_by_name_within_their_namespace() {
     let (_memory, catalog) = fresh().await;
