@@ -96,7 +96,10 @@ impl Stream {
             "AFTER_SEQUENCE_NUMBER" => (counter, record.arrival / 1000) > given,
             _ => record.arrival >= millis(time),
         };
-        Ok((1..).zip(&shard.records).position(is_first).unwrap_or(shard.records.len()))
+        // Nothing that is still to come stands at or after the last number of a shard.
+        let is_last = given.0 == shards::LAST_COUNTER;
+        let end = if is_last { usize::MAX } else { shard.records.len() };
+        Ok((1..).zip(&shard.records).position(is_first).unwrap_or(end))
     }
 
     /// Index of the first record of shard `at` that can still be read.
@@ -178,6 +181,7 @@ impl Model {
         }
         let shard: &Shard = &stream.shards[iterator.shard];
         let first = iterator.position.max(stream.first_kept(iterator.shard, now));
+        let first = first.min(shard.records.len());
         let limit = usize::try_from(body["Limit"].as_u64().unwrap_or(10_000)).unwrap();
         let items: Vec<_> = shard.records[first..].iter().take(limit).map(|it| &it.item).collect();
         let next = first + items.len();
@@ -186,7 +190,8 @@ impl Model {
         if next == shard.records.len() && shard.closed.is_some_and(|closed| closed < now) {
             answer["ChildShards"] = stream.children(iterator.shard);
         } else {
-            let next = Iterator { issued: now, position: next, ..iterator };
+            let position = next.max(iterator.position);
+            let next = Iterator { issued: now, position, ..iterator };
             answer["NextShardIterator"] = json!(self.iterator(next));
         }
         Ok(answer)
@@ -205,7 +210,8 @@ impl Model {
         let position = stream.position(at, now, kind, number.as_ref(), &from["Timestamp"])?;
         let place = format!("{} {} {at}", stream.id, text(body, "ConsumerARN"));
         let records = &stream.shards[at].records;
-        let kept = &records[position.max(stream.first_kept(at, now))..];
+        let first = position.max(stream.first_kept(at, now)).min(records.len());
+        let kept = &records[first..];
         let items: Vec<_> = kept.iter().map(|record| &record.item).collect();
         let mut answer = json!({"Records": items});
         if stream.shards[at].closed.is_some_and(|closed| closed < now) {
