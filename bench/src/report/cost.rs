@@ -27,14 +27,16 @@ pub(super) const TWO_COPIES: &str = "PutRecords 500 x 1 KiB, through the commit 
 
 const KIB: f64 = 1024.0;
 
-/// Bytes to the device for each byte of payload, once everything is in its segment.
+/// Bytes to the device for each byte of payload, once everything is in its segment, in a store that has
+/// taken as much before: its log files are there and are used again.
 pub(super) fn device_bytes(plan: &Plan, results: &mut Results) -> Result<(), Failure> {
     let load = Load { fill_mb: plan.size(1024, 32), ..plan.load() };
     let server = plan.server(&[])?;
     let load = server.load(&load);
-    let before = server.settled_usage()?;
     let session = Session::open(&load)?;
     let payloads = Arc::new(Payloads::new(&load, session.streams()));
+    put::fill(&load, &payloads)?;
+    let before = server.settled_usage()?;
     let written = put::fill(&load, &payloads)?.all_bytes;
     let used = server.settled_usage()?.since(before);
     #[expect(clippy::cast_precision_loss, reason = "bytes of a run stay far below 2^52")]
