@@ -48,7 +48,11 @@ impl Transition {
                 Some(begins) => (Kind::Step, begins),
                 None => (Kind::Ready, end_of_state(stream)),
             },
-            StreamStatus::Deleting => (Kind::Gone, end_of_state(stream)),
+            // What is left to its readers has the shards they were shown.
+            StreamStatus::Deleting => match reshard::next_begins(stream) {
+                Some(begins) if begins < end_of_state(stream) => (Kind::Step, begins),
+                Some(_) | None => (Kind::Gone, end_of_state(stream)),
+            },
         };
         Some(Self { stream: stream.id, due, kind })
     }
@@ -351,7 +355,7 @@ fn make_ready(attributes: Option<Attributes>) -> Vec<StreamChange> {
 }
 
 /// Carries out the first step of the plan; with the last one the stream is ready, unless its state
-/// ends later.
+/// ends later or it is being deleted.
 async fn step(
     context: &Context,
     stream: &Stream,
@@ -363,7 +367,8 @@ async fn step(
     let next = stream.next_shard_index as usize;
     let is_new =
         |shard: ShardIndex| (next..next + reshard.open.len()).contains(&(shard.0 as usize));
-    let is_ready = rest.is_empty() && end_of_state(stream) <= context.engine.now();
+    let is_due = end_of_state(stream) <= context.engine.now();
+    let is_ready = stream.status == StreamStatus::Updating && rest.is_empty() && is_due;
     let mut changes: Vec<_> = reshard::end_arrivals(rest, is_new).collect();
     if is_ready {
         changes.extend(make_ready(Some(attributes)));

@@ -574,3 +574,22 @@ async fn a_stream_being_resharded_can_be_deleted() {
     world.clock.advance_ms(1);
     assert_eq!(world.ok(Operation::ListStreams, json!({})).await["StreamNames"], json!([]));
 }
+
+#[tokio::test]
+async fn a_stream_being_deleted_has_the_shards_it_was_shown_with() {
+    let world = World::with_stream(1).await;
+    world.ok(Operation::SplitShard, split_body("0", MIDDLE)).await;
+    world.clock.advance_ms(TRANSITION_MS);
+    let iterator = world.iterator("0", "TRIM_HORIZON", json!({})).await;
+    assert_eq!(put_at(&world, 0).await.0, 0, "the parent still takes records");
+    world.ok(Operation::DeleteStream, json!({"StreamName": "s"})).await;
+    let read = world.read(&iterator).await;
+    assert_eq!(read["Records"].as_array().unwrap().len(), 1);
+    world.next_second().await;
+    let read = world.read(read["NextShardIterator"].as_str().unwrap()).await;
+    let children = read["ChildShards"].as_array().unwrap().iter();
+    assert_eq!(children.map(|it| &it["ShardId"]).collect::<Vec<_>>(), [&id(1), &id(2)]);
+    assert_eq!(world.stream().status, kinelog_engine::types::StreamStatus::Deleting);
+    world.clock.advance_ms(TRANSITION_MS);
+    assert_eq!(world.ok(Operation::ListStreams, json!({})).await["StreamNames"], json!([]));
+}

@@ -230,9 +230,9 @@ impl Model {
         let now = self.now;
         self.streams.retain(|_, it| it.state != State::Deleting || it.due > now);
         for stream in self.streams.values_mut() {
+            stream.finish_reshard(now);
             if stream.state != State::Active && stream.due <= now {
                 stream.state = State::Active;
-                stream.finish_reshard();
                 stream.key.clone_from(&stream.next_key);
             }
             stream.consumers.retain(|_, it| it.state != State::Deleting || it.due > now);

@@ -19,6 +19,8 @@ pub(super) struct Shard {
 
 /// The shards that give way, and the ranges of those that take over.
 pub(super) struct Reshard {
+    /// Callers see it from then on; it counts from the next second.
+    due: u64,
     parents: Vec<usize>,
     ranges: Vec<(u128, u128)>,
 }
@@ -136,10 +138,11 @@ impl Stream {
         self.shards.iter().filter(|shard| shard.closed.is_none())
     }
 
-    /// Carries out the change of shards that is due.
-    pub(super) fn finish_reshard(&mut self) {
-        let Some(Reshard { parents, ranges }) = self.reshard.take() else { return };
-        let begins = self.due / 1000 + 1;
+    /// Carries out the change of shards that is due, if one is.
+    pub(super) fn finish_reshard(&mut self, now: u64) {
+        let reshard = self.reshard.take_if(|it| it.due <= now);
+        let Some(Reshard { due, parents, ranges }) = reshard else { return };
+        let begins = due / 1000 + 1;
         for parent in &parents {
             self.shards[*parent].closed = Some(begins * 1000 - 1);
         }
@@ -212,8 +215,8 @@ impl Model {
             None if end.checked_add(1) == Some(range(1).0) => vec![(start, range(1).1)],
             None => return Err(INVALID),
         };
-        stream.reshard = Some(Reshard { parents, ranges });
         stream.update(now);
+        stream.reshard = Some(Reshard { due: stream.due, parents, ranges });
         Ok(Json::Null)
     }
 
