@@ -185,6 +185,7 @@ impl Entry {
             }
             Self::Reshard { stream, close, open, settings } => {
                 let mut after = Stream::clone(current(stream)?);
+                check_uids(state, open)?;
                 close_shards(&mut after, close)?;
                 after.next_shard_index = next_index(open, after.next_shard_index);
                 after.shards.extend(open.iter().cloned());
@@ -247,12 +248,23 @@ fn admit(state: &State, stream: &Arc<Stream>) -> Result<Arc<Stream>, Contradicti
     if state.stream_by_id(stream.id).is_some() || state.stream(&stream.key).is_some() {
         return Err(Contradiction("a stream is made twice"));
     }
+    check_uids(state, &stream.shards)?;
     let mut stream = stream.clone();
     if stream.open.is_empty() {
         // As read from the journal, which does not hold the table.
         Arc::make_mut(&mut stream).index_open_shards();
     }
     Ok(stream)
+}
+
+/// No two shards are kept in the same place.
+fn check_uids(state: &State, new: &[Arc<Shard>]) -> Result<(), Contradiction> {
+    let mut given = HashSet::with_capacity(new.len());
+    if new.iter().all(|shard| !state.has_shard(shard.uid) && given.insert(shard.uid)) {
+        Ok(())
+    } else {
+        Err(Contradiction("a uid is given to two shards"))
+    }
 }
 
 fn close_shards(

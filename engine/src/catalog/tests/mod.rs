@@ -137,6 +137,28 @@ fn a_uid_in_use_is_not_given_out_again_wherever_it_stands() {
     assert_eq!(uids, [10, 11]);
 }
 
+#[test]
+fn two_shards_never_have_one_uid() {
+    let mut state = State::default();
+    let made = Entry::create(&state, new_stream("a", 2), Timestamp(1)).unwrap();
+    let Entry::Stream(stream) = &made else { panic!("{made:?}") };
+    let with_uids = |name: &str, uids: [u64; 2]| {
+        let mut other = Stream { id: StreamId(9), ..Stream::clone(stream) };
+        other.key.name = name.to_owned();
+        for (shard, uid) in other.shards.iter_mut().zip(uids) {
+            Arc::make_mut(shard).uid = ShardUid(uid);
+        }
+        Entry::Stream(Arc::new(other))
+    };
+    assert!(with_uids("b", [7, 7]).outcome(&state).is_err());
+    state.publish(&made, Some(Arc::clone(stream)));
+    assert!(with_uids("b", [7, 2]).outcome(&state).is_err(), "the first stream has it");
+    assert!(with_uids("b", [7, 8]).outcome(&state).is_ok());
+    let (open, settings) = (stream.shards.clone(), entry::Settings::default());
+    let reshard = Entry::Reshard { stream: stream.id, close: Vec::new(), open, settings };
+    assert!(reshard.outcome(&state).is_err());
+}
+
 #[tokio::test]
 async fn streams_are_listed_by_name_within_their_namespace() {
     let (_memory, catalog) = fresh().await;
