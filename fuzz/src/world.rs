@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use hyper::Request;
 use kinelog::aws::Encoding;
 use kinelog::aws::event_stream::{Message, take_message};
@@ -77,8 +77,10 @@ impl World {
 
     pub(crate) async fn run(&self, operation: Operation, body: Json) -> Result<Json, Exception> {
         match self.output(operation, &body).await? {
-            Output::Whole(body) if body.is_empty() => Ok(Json::Null),
-            Output::Whole(body) => Ok(serde_json::from_slice(&body).expect("an answer is JSON")),
+            Output::Whole(body) if !body.has_remaining() => Ok(Json::Null),
+            Output::Whole(body) => {
+                Ok(serde_json::from_reader(body.reader()).expect("an answer is JSON"))
+            }
             Output::Events(_) | Output::Cut => panic!("{operation:?} has no whole body"),
         }
     }

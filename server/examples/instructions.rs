@@ -5,10 +5,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a tool that cannot work ends by panicking")]
 
+use bytes::Buf;
 use hyper::Request;
 use kinelog::aws::Encoding;
 use kinelog::aws::input::Body;
 use kinelog::aws::output::Output;
+use kinelog::aws::rope::Rope;
 use kinelog::aws::sigv4::{self, Principal};
 use kinelog::kinesis::Operation;
 use kinelog::kinesis::context::{Context, Settings};
@@ -73,7 +75,7 @@ struct Bench {
 }
 
 impl Bench {
-    async fn call(&self, operation: Operation, encoding: Encoding, body: &[u8]) -> bytes::Bytes {
+    async fn call(&self, operation: Operation, encoding: Encoding, body: &[u8]) -> Rope {
         let shape = self.is_short.then(|| operation.shape());
         let body = Body::read(body, shape, encoding).unwrap();
         match operation.run(&self.context, &self.principal, encoding, body).await.unwrap() {
@@ -90,7 +92,7 @@ impl Bench {
         }
         let from = br#"{"StreamName":"s","ShardId":"0","ShardIteratorType":"TRIM_HORIZON"}"#;
         let answer = self.call(Operation::GetShardIterator, Encoding::Json, from).await;
-        let mut answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
+        let mut answer: serde_json::Value = serde_json::from_reader(answer.reader()).unwrap();
         answer["Limit"] = READ.into();
         answer.to_string().into_bytes()
     }

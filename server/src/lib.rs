@@ -1,7 +1,7 @@
 //! The Kinelog server: the Kinesis Data Streams API over the engine.
 //!
 //! Layers, lowest first; a module imports from the ones above it in this list only:
-//! `limits`, `aws` (protocol pieces), `client` (calls to any endpoint), `metrics`, `throttle`, `seal`,
+//! `limits`, `spare`, `aws` (protocol pieces), `client` (calls to any endpoint), `metrics`, `throttle`, `seal`,
 //! `shard_iterator`, `faults`, `kinesis` (one file an operation), `tls`, `http`, `server` (assembly),
 //! `commands`, `config_file`, `migration` and `arguments` (the binary), `fuzzing` (for fuzz targets).
 
@@ -21,5 +21,6 @@ mod migration;
 pub mod seal;
 pub mod server;
 pub mod shard_iterator;
+pub mod spare;
 pub mod throttle;
 pub mod tls;

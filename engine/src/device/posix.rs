@@ -5,13 +5,14 @@
 #![expect(clippy::disallowed_methods, reason = "this is the seam all others go through")]
 
 mod log;
+mod read;
 mod write;
 
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::num::NonZeroU64;
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -27,6 +28,7 @@ use crate::error::DeviceError;
 use crate::limits::PAGE_BYTES;
 pub use log::PosixLog;
 pub(super) use log::run_local;
+use read::ReadBuffers;
 use write::write_pieces;
 pub(super) use write::{check_alignment, open_direct, write_fully};
 
@@ -48,6 +50,7 @@ struct Pools {
 #[derive(Debug)]
 pub struct PosixFiles {
     helpers: Pools,
+    buffers: ReadBuffers,
     synced: Arc<Mutex<SyncedDir>>,
 }
 
@@ -75,7 +78,8 @@ impl PosixFiles {
     pub fn new(threads: usize) -> Result<Self, DeviceError> {
         let (reads, _unjoined) = Helpers::start("file-read", threads, QUEUE_MAX)?;
         let (writes, _unjoined) = Helpers::start("file-write", threads, QUEUE_MAX)?;
-        Ok(Self { helpers: Pools { reads, writes }, synced: Arc::default() })
+        let (buffers, synced) = (ReadBuffers::default(), Arc::default());
+        Ok(Self { helpers: Pools { reads, writes }, buffers, synced })
     }
 
     fn open_with(
@@ -84,11 +88,11 @@ impl PosixFiles {
         path: &Path,
         options: OpenOptions,
     ) -> BoxFuture<Result<Arc<dyn File>, DeviceError>> {
-        let helpers = self.helpers.clone();
+        let (helpers, buffers) = (self.helpers.clone(), self.buffers.clone());
         let to_open = PathBuf::from(path);
         self.helpers.reads.run(operation, path, move || {
             let file = Arc::new(options.open(&to_open)?);
-            Ok(Arc::new(PosixFile { path: to_open, file, helpers }) as Arc<dyn File>)
+            Ok(Arc::new(PosixFile { path: to_open, file, helpers, buffers }) as Arc<dyn File>)
         })
     }
 
@@ -209,6 +213,7 @@ struct PosixFile {
     path: PathBuf,
     file: Arc<fs::File>,
     helpers: Pools,
+    buffers: ReadBuffers,
 }
 
 impl PosixFile {
@@ -241,7 +246,8 @@ impl File for PosixFile {
     }
 
     fn read(&self, offset: u64, len: usize) -> BoxFuture<Result<Bytes, DeviceError>> {
-        let read = self.reading("read", move |file| read_at(file, offset, len));
+        let buffers = self.buffers.clone();
+        let read = self.reading("read", move |file| buffers.read(file, offset, len));
         Box::pin(async move { read.await.map_err(|error| error.at(offset)) })
     }
 
@@ -313,24 +319,6 @@ fn reserve(file: &fs::File, bytes: u64) -> io::Result<()> {
         Err(rustix::io::Errno::OPNOTSUPP) => file.set_len(bytes),
         outcome => Ok(outcome?),
     }
-}
-
-fn read_at(file: &fs::File, offset: u64, len: usize) -> io::Result<Bytes> {
-    // The length asked for may come from damaged bytes: allocate no more than there is to read.
-    let available = file.metadata()?.len().saturating_sub(offset);
-    let len = usize::try_from(available).map_or(len, |available| len.min(available));
-    let mut buffer = vec![0; len];
-    let mut filled = 0;
-    while filled < len {
-        match file.read_at(&mut buffer[filled..], offset + filled as u64) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    buffer.truncate(filled);
-    Ok(buffer.into())
 }
 
 #[cfg(test)]

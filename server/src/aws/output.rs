@@ -10,11 +10,12 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 
 use super::event_stream::Pieces;
+use super::rope::Rope;
 
 /// The answer of an operation that succeeded.
 pub enum Output {
     /// A body in the encoding of the request; empty where the operation has no output.
-    Whole(Bytes),
+    Whole(Rope),
     /// The messages of an event stream.
     Events(Events),
     /// Nothing: the connection is cut off, or one stream of it, where it has several.
@@ -23,6 +24,12 @@ pub enum Output {
 
 impl From<Bytes> for Output {
     fn from(body: Bytes) -> Self {
+        Self::Whole(body.into())
+    }
+}
+
+impl From<Rope> for Output {
+    fn from(body: Rope) -> Self {
         Self::Whole(body)
     }
 }

@@ -189,6 +189,17 @@ impl Writer {
         }
     }
 
+    /// Bytes that fit before what is written moves to a longer buffer.
+    pub fn room(&self) -> usize {
+        self.bytes.capacity() - self.bytes.len()
+    }
+
+    /// What has been written so far; it goes on in `buffer`, which is empty.
+    #[must_use]
+    pub fn continue_in(&mut self, buffer: Vec<u8>) -> Vec<u8> {
+        std::mem::replace(&mut self.bytes, buffer)
+    }
+
     /// The finished body.
     pub fn finish(self) -> Bytes {
         self.bytes.into()

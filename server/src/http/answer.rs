@@ -8,6 +8,7 @@ use hyper::{Response, StatusCode};
 use super::body::ResponseBody;
 use super::event_body::EventBody;
 use crate::aws::exception::Exception;
+use crate::aws::rope::Rope;
 use crate::aws::{Encoding, event_stream};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
@@ -24,14 +25,14 @@ pub(super) struct Answer {
 }
 
 enum Content {
-    Whole(Bytes),
+    Whole(Rope),
     Events(Box<EventBody>),
     Cut,
 }
 
 impl Answer {
     /// Success of an operation.
-    pub(super) fn success(encoding: Encoding, body: Bytes) -> Self {
+    pub(super) fn success(encoding: Encoding, body: Rope) -> Self {
         Self::whole(StatusCode::OK, Some(encoding.media_type()), body)
     }
 
@@ -41,8 +42,12 @@ impl Answer {
         Self { status: StatusCode::OK, content_type, body: Content::Events(Box::new(body)) }
     }
 
-    fn whole(status: StatusCode, content_type: Option<&'static str>, body: Bytes) -> Self {
-        Self { status, content_type, body: Content::Whole(body) }
+    fn whole(
+        status: StatusCode,
+        content_type: Option<&'static str>,
+        body: impl Into<Rope>,
+    ) -> Self {
+        Self { status, content_type, body: Content::Whole(body.into()) }
     }
 
     /// None; the status is for the counters alone.

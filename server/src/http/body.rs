@@ -1,83 +1,14 @@
-//! Answer bodies: nothing, one piece, a rope of pieces that is written without joining it, or an
-//! event stream.
+//! Answer bodies: nothing, a rope of pieces, or an event stream.
 
 use std::any::Any;
-use std::collections::VecDeque;
-use std::io::IoSlice;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::{Buf, Bytes};
+use bytes::Buf;
 use hyper::body::{Body, Frame, SizeHint};
 
 use super::event_body::EventBody;
-
-/// Bytes in pieces; writes are vectored. No piece is empty.
-#[derive(Debug, Default)]
-pub struct Rope {
-    first: Bytes,
-    rest: VecDeque<Bytes>,
-    remaining: usize,
-    _held: Option<Box<dyn Any>>,
-}
-
-impl Rope {
-    /// Adds a piece at the end.
-    pub fn push(&mut self, piece: Bytes) {
-        if piece.is_empty() {
-            return;
-        }
-        self.remaining += piece.len();
-        if self.first.is_empty() {
-            self.first = piece;
-        } else {
-            self.rest.push_back(piece);
-        }
-    }
-}
-
-impl Rope {
-    /// An empty one that keeps `value` until it is written or given up.
-    pub(super) fn holding(value: impl Any) -> Self {
-        Self { _held: Some(Box::new(value)), ..Self::default() }
-    }
-}
-
-impl From<Bytes> for Rope {
-    fn from(piece: Bytes) -> Self {
-        Self { remaining: piece.len(), first: piece, ..Self::default() }
-    }
-}
-
-impl Buf for Rope {
-    fn remaining(&self) -> usize {
-        self.remaining
-    }
-
-    fn chunk(&self) -> &[u8] {
-        &self.first
-    }
-
-    fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        let pieces = std::iter::once(&self.first).filter(|piece| !piece.is_empty());
-        let mut count = 0;
-        for (slice, piece) in slices.iter_mut().zip(pieces.chain(&self.rest)) {
-            *slice = IoSlice::new(piece);
-            count += 1;
-        }
-        count
-    }
-
-    fn advance(&mut self, mut count: usize) {
-        assert!(count <= self.remaining, "a rope never advances past its end");
-        self.remaining -= count;
-        while count >= self.first.len() && !self.first.is_empty() {
-            count -= self.first.len();
-            self.first = self.rest.pop_front().unwrap_or_default();
-        }
-        self.first.advance(count);
-    }
-}
+use crate::aws::rope::Rope;
 
 /// The body of an answer.
 pub struct ResponseBody {
@@ -105,7 +36,7 @@ impl ResponseBody {
     /// A body of known length; no bytes make an empty body with `Content-Length: 0`.
     pub fn whole(rope: impl Into<Rope>) -> Self {
         let rope = rope.into();
-        Self { content: Content::Whole((rope.remaining > 0).then_some(rope)), held: None }
+        Self { content: Content::Whole(rope.has_remaining().then_some(rope)), held: None }
     }
 
     /// An empty body that goes out as chunked.
@@ -166,7 +97,7 @@ impl Body for ResponseBody {
                 return message.map(|message| message.map(|rope| rope.map(Frame::data)));
             }
         };
-        Poll::Ready(rope.map(|rope| Ok(Frame::data(Rope { _held: self.held.take(), ..rope }))))
+        Poll::Ready(rope.map(|rope| Ok(Frame::data(rope.holding(self.held.take())))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -176,7 +107,7 @@ impl Body for ResponseBody {
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Content::Whole(rope) => {
-                SizeHint::with_exact(rope.as_ref().map_or(0, |rope| rope.remaining as u64))
+                SizeHint::with_exact(rope.as_ref().map_or(0, |rope| rope.remaining() as u64))
             }
             Content::EmptyOfUnknownLength | Content::Events(_) | Content::Cut => SizeHint::new(),
         }
@@ -185,39 +116,9 @@ impl Body for ResponseBody {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
-
-    fn rope() -> Rope {
-        let mut rope = Rope::default();
-        for piece in ["ab", "", "c", "def"] {
-            rope.push(Bytes::from_static(piece.as_bytes()));
-        }
-        rope
-    }
-
-    #[test]
-    fn rope_advances_through_every_split() {
-        for first in 0..=6 {
-            for second in 0..=6 - first {
-                let mut rope = rope();
-                rope.advance(first);
-                rope.advance(second);
-                let rest = rope.copy_to_bytes(rope.remaining());
-                assert_eq!(rest, "abcdef".as_bytes()[first + second..]);
-                assert!(!rope.has_remaining());
-            }
-        }
-    }
-
-    #[test]
-    fn rope_offers_all_pieces_to_a_vectored_write() {
-        let rope = rope();
-        let mut slices = [IoSlice::new(b""); 8];
-        assert_eq!(rope.chunks_vectored(&mut slices), 3);
-        assert_eq!(slices[..3].iter().map(|s| s.len()).collect::<Vec<_>>(), [2, 1, 3]);
-        assert_eq!(rope.chunks_vectored(&mut slices[..2]), 2);
-        assert_eq!(Rope::default().chunks_vectored(&mut slices), 0);
-    }
 
     #[test]
     fn empty_body_has_length_zero_and_unknown_one_has_none() {

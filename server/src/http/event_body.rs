@@ -19,10 +19,11 @@ use bytes::Buf;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::body::{BrokenOff, Rope};
+use super::body::BrokenOff;
 use super::pipeline;
 use crate::aws::event_stream::Pieces;
 use crate::aws::output::Events;
+use crate::aws::rope::Rope;
 use crate::metrics::Metrics;
 
 /// A stream on its way out.
@@ -107,7 +108,7 @@ impl EventBody {
         let left = Rc::<Left>::default();
         self.leaving = Some(Rc::clone(&left));
         self.patience.as_mut().reset(Instant::now() + self.patience_max);
-        let mut rope = Rope::holding(Leaving(left));
+        let mut rope = Rope::default().holding(Leaving(left));
         for piece in pieces {
             rope.push(piece);
         }

@@ -26,7 +26,6 @@ mod media;
 mod opening;
 mod pipeline;
 mod request_body;
-mod spare;
 mod transport;
 mod worker;
 
@@ -35,6 +34,6 @@ mod tests;
 
 pub use admin::Admin;
 pub use api::{Api, Health, Status};
-pub use body::{BrokenOff, ResponseBody, Rope};
+pub use body::{BrokenOff, ResponseBody};
 pub use bounds::Bounds;
 pub use worker::{NotServing, Running, Settings, start};

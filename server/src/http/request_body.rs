@@ -16,8 +16,8 @@ use prometheus::IntGauge;
 use tokio::time::{Instant, timeout_at};
 
 use super::bounds::Bounds;
-use super::spare::{self, Spare};
 use crate::limits;
+use crate::spare::{self, Spare};
 
 /// First capacity of a body that comes in several frames, in bytes.
 const FIRST_CAPACITY: usize = 64 << 10;
@@ -38,7 +38,7 @@ impl Budget {
             max,
             used: AtomicUsize::new(0),
             gauge: gauge.clone(),
-            spare: Spare::default(),
+            spare: Spare::new(limits::SPARE_BODY_BYTES_MAX),
         })
     }
 

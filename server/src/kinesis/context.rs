@@ -14,12 +14,14 @@ use super::subscriptions::Subscriptions;
 use super::unconfirmed;
 use crate::aws::Encoding;
 use crate::aws::exception::Exception;
+use crate::aws::sheets::Sheets;
 use crate::aws::sigv4::Principal;
 use crate::aws::writer::Writer;
 use crate::faults::{Faults, Partial};
 use crate::limits;
 use crate::metrics::traffic::Traffic;
 use crate::seal::SealKey;
+use crate::spare::Spare;
 use crate::throttle::{Limits, Throttle};
 
 /// Counters that spread records. Streams that share one are spread evenly together; one counter for
@@ -98,6 +100,7 @@ struct Shared {
     seal_key: SealKey,
     cold_reads: Semaphore,
     changes: tokio::sync::Mutex<()>,
+    spare: Arc<Spare>,
     spread: [AtomicUsize; SPREADS],
     iterators: AtomicU32,
 }
@@ -116,6 +119,7 @@ impl Context {
             cold_reads: Semaphore::new(settings.cold_reads_max),
             settings,
             changes: tokio::sync::Mutex::default(),
+            spare: Arc::new(Spare::new(limits::SPARE_ANSWER_BYTES_MAX)),
             spread: [const { AtomicUsize::new(0) }; SPREADS],
             iterators: AtomicU32::new(0),
         };
@@ -243,6 +247,11 @@ impl<'a> Call<'a> {
     /// An empty answer.
     pub(super) fn writer(&self, capacity: usize) -> Writer {
         Writer::new(self.encoding, capacity)
+    }
+
+    /// An empty answer that may get long.
+    pub(super) fn sheets(&self, bytes: usize) -> Sheets {
+        Sheets::new(self.encoding, bytes, &self.context.shared.spare)
     }
 
     /// Refuses the call when the account has called `operation` too often, without naming a stream.

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use bytes::Bytes;
 use kinelog_engine::error::ReadError;
 use kinelog_engine::types::{Marks, Ordinal, ReadLimit, ReadResult, Shard, Stream, Timestamp};
 
@@ -13,10 +12,14 @@ use super::stream_ref::StreamRef;
 use super::{attributes, failures, lifecycle, records, reshard, shapes, shards, unconfirmed};
 use crate::aws::exception::{Exception, Kind};
 use crate::aws::input::Input;
+use crate::aws::rope::Rope;
 use crate::aws::shape::Structure;
 use crate::limits;
 use crate::metrics::cloudwatch::{ShardMetric, StreamMetric};
 use crate::shard_iterator::{ShardIterator, ShardIteratorError};
+
+/// About how long the answer is beside its records.
+const OTHER_MEMBERS_BYTES: usize = 1024;
 
 /// The input.
 pub(super) static SHAPE: Structure = Structure {
@@ -121,7 +124,7 @@ struct Response<'a> {
 /// # Errors
 ///
 /// The exception to answer.
-pub(super) async fn answer(call: &Call<'_>, input: &Input<'_>) -> Result<Bytes, Exception> {
+pub(super) async fn answer(call: &Call<'_>, input: &Input<'_>) -> Result<Rope, Exception> {
     let request = Request::parse(call, input)?;
     let (stream, shard) = request.find(call).await?;
     if input.boolean("DryRun") == Some(true) {
@@ -219,23 +222,26 @@ fn count_read(call: &Call<'_>, stream: &Stream, shard: &Shard, result: &ReadResu
 }
 
 impl Response<'_> {
-    fn write(&self, call: &Call<'_>) -> Bytes {
+    fn write(&self, call: &Call<'_>) -> Rope {
         let records = &self.result.records;
-        let mut writer = call.writer(1024 + records::encoded_bytes(records));
+        let bytes = records::encoded_bytes(call.encoding, records);
+        let mut sheets = call.sheets(bytes + OTHER_MEMBERS_BYTES);
+        let writer = sheets.writer(OTHER_MEMBERS_BYTES);
         writer.begin_map();
         writer.key("Records");
-        records::write_list(&mut writer, self.shard, records);
+        records::write_list(&mut sheets, self.shard, records);
+        let writer = sheets.writer(OTHER_MEMBERS_BYTES);
         match &self.next {
             Some(next) => {
                 writer.key("NextShardIterator");
                 writer.text(&next.seal(call.context.seal_key(), &call.namespace));
             }
-            None => shards::write_children(&mut writer, &self.stream, self.shard),
+            None => shards::write_children(writer, &self.stream, self.shard),
         }
         writer.key("MillisBehindLatest");
         writer.integer(i64::try_from(self.millis_behind).unwrap_or(i64::MAX));
         writer.end_map();
-        writer.finish()
+        sheets.finish()
     }
 }
 

@@ -5,6 +5,7 @@ use kinelog_engine::types::{SequenceNumber, Shard, StoredRecord};
 
 use crate::aws::Encoding;
 use crate::aws::event_stream::Shared;
+use crate::aws::sheets::Sheets;
 use crate::aws::writer::Writer;
 
 /// Bytes of a record's data and partition key: what limits and counters count.
@@ -12,25 +13,34 @@ pub(super) fn payload_bytes(record: &StoredRecord) -> usize {
     record.data.len() + record.partition_key.as_ref().map_or(0, Bytes::len)
 }
 
-/// About how long `write_list` gets.
-pub(super) fn encoded_bytes(records: &[StoredRecord]) -> usize {
+/// About how long a list of them gets.
+pub(super) fn encoded_bytes(encoding: Encoding, records: &[StoredRecord]) -> usize {
     let payload: usize = records.iter().map(payload_bytes).sum();
-    payload.div_ceil(3) * 4 + 224 * records.len() + 16
+    let payload = match encoding {
+        Encoding::Json => payload.div_ceil(3) * 4,
+        Encoding::Cbor => payload,
+    };
+    payload + 224 * records.len() + 16
 }
 
 /// Writes records of `shard` as a list.
-pub(super) fn write_list(writer: &mut Writer, shard: &Shard, records: &[StoredRecord]) {
-    writer.begin_list();
+pub(super) fn write_list(sheets: &mut Sheets, shard: &Shard, records: &[StoredRecord]) {
+    sheets.writer(16).begin_list();
     for record in records {
-        write_record(writer, shard, record);
+        let bytes = encoded_bytes(sheets.encoding(), std::slice::from_ref(record));
+        write_record(sheets.writer(bytes), shard, record);
     }
-    writer.end_list();
+    sheets.writer(16).end_list();
 }
 
 /// The same list as a part of messages.
 pub(super) fn encode_shared(encoding: Encoding, shard: &Shard, records: &[StoredRecord]) -> Shared {
-    let mut writer = Writer::new(encoding, encoded_bytes(records));
-    write_list(&mut writer, shard, records);
+    let mut writer = Writer::new(encoding, encoded_bytes(encoding, records));
+    writer.begin_list();
+    for record in records {
+        write_record(&mut writer, shard, record);
+    }
+    writer.end_list();
     Shared::new(writer.finish())
 }
 

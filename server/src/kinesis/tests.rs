@@ -29,7 +29,7 @@ mod writing;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use kinelog_engine::Engine;
 use kinelog_engine::config::Config;
 use kinelog_engine::device::clock::ManualClock;
@@ -241,7 +241,7 @@ impl World {
 /// The body of an answer that has one.
 fn whole(output: Output) -> Bytes {
     match output {
-        Output::Whole(body) => body,
+        Output::Whole(mut body) => body.copy_to_bytes(body.remaining()),
         Output::Events(_) | Output::Cut => panic!("no whole body"),
     }
 }

@@ -27,6 +27,10 @@ pub const BODY_MEMORY_BYTES_MAX: usize = 512 << 20;
 /// 500 records of 1 KiB as a busy server has in hand at once.
 pub const SPARE_BODY_BYTES_MAX: usize = 16 << 20;
 
+/// Bytes of buffers of past answers that are kept for the next ones. Reason: what one client that reads
+/// as much as a call gives needs, and half as much again in base64.
+pub const SPARE_ANSWER_BYTES_MAX: usize = 16 << 20;
+
 /// Longest request head, in bytes: request line and header lines.
 ///
 /// Source: what AWS load balancers accept for a whole head.

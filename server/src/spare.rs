@@ -1,28 +1,32 @@
-//! Buffers of bodies that are done with, kept for the next ones: growing a new one for each large
-//! body costs as much as reading it. Few, and few bytes; the newest is given out first, since it is
-//! likeliest to be in the processor's cache.
+//! Buffers that are done with, kept for the next body: the system clears the pages of a new one, which
+//! costs as much as reading a body or writing an answer. Few, and few bytes; the newest is given out
+//! first, since it is likeliest to be in the processor's cache.
 
 use std::sync::{Mutex, PoisonError};
-
-use crate::limits;
 
 /// Capacities are multiples of this, so that bodies of nearly the same length share buffers.
 const STEP: usize = 64 << 10;
 
 /// The buffers, oldest first.
-#[derive(Debug, Default)]
-pub(super) struct Spare {
+#[derive(Debug)]
+pub struct Spare {
     kept: Mutex<Vec<Vec<u8>>>,
+    bytes_max: usize,
 }
 
 /// The capacity to give a buffer for `length` bytes.
-pub(super) const fn rounded(length: usize) -> usize {
+pub const fn rounded(length: usize) -> usize {
     length.next_multiple_of(STEP)
 }
 
 impl Spare {
+    /// None; `bytes_max` bytes of them are kept at most.
+    pub const fn new(bytes_max: usize) -> Self {
+        Self { kept: Mutex::new(Vec::new()), bytes_max }
+    }
+
     /// An empty buffer with room for `length` bytes and not for much more, if one is kept.
-    pub(super) fn take(&self, length: usize) -> Option<Vec<u8>> {
+    pub fn take(&self, length: usize) -> Option<Vec<u8>> {
         let fits = length..=rounded(length) + STEP;
         self.with(|kept| {
             let place = kept.iter().rposition(|buffer| fits.contains(&buffer.capacity()))?;
@@ -31,13 +35,13 @@ impl Spare {
     }
 
     /// Keeps `buffer`, for which the oldest ones go if there are too many.
-    pub(super) fn put(&self, mut buffer: Vec<u8>) {
+    pub fn put(&self, mut buffer: Vec<u8>) {
         let freed: Vec<_> = self.with(|kept| {
             buffer.clear();
             kept.push(buffer);
             let mut bytes: usize = kept.iter().map(Vec::capacity).sum();
             let excess = kept.iter().take_while(|buffer| {
-                let is_excess = bytes > limits::SPARE_BODY_BYTES_MAX;
+                let is_excess = bytes > self.bytes_max;
                 bytes -= buffer.capacity();
                 is_excess
             });
@@ -57,9 +61,11 @@ impl Spare {
 mod tests {
     use super::*;
 
+    const BYTES_MAX: usize = 16 << 20;
+
     #[test]
     fn a_buffer_serves_the_next_body_of_about_its_length() {
-        let spare = Spare::default();
+        let spare = Spare::new(BYTES_MAX);
         let mut buffer = Vec::with_capacity(rounded(150_000));
         buffer.push(1);
         let address = buffer.as_ptr();
@@ -73,16 +79,16 @@ mod tests {
 
     #[test]
     fn the_oldest_leave_when_there_are_too_many_bytes() {
-        let spare = Spare::default();
+        let spare = Spare::new(BYTES_MAX);
         spare.put(Vec::with_capacity(STEP));
         for _ in 0..40 {
             spare.put(Vec::with_capacity(1 << 20));
             let held: usize = spare.with(|kept| kept.iter().map(Vec::capacity).sum());
-            assert!(held <= limits::SPARE_BODY_BYTES_MAX);
+            assert!(held <= BYTES_MAX);
         }
         assert_eq!(spare.take(STEP), None);
         assert!(spare.take(1 << 20).is_some());
-        spare.put(Vec::with_capacity(limits::SPARE_BODY_BYTES_MAX + 1));
+        spare.put(Vec::with_capacity(BYTES_MAX + 1));
         assert_eq!(spare.with(|kept| kept.len()), 0, "a buffer above the bound is not kept");
     }
 }
