@@ -96,7 +96,7 @@ mod tests {
 
     /// A file of which each byte tells its place.
     fn file(bytes: usize) -> (fs::File, Vec<u8>) {
-        let content: Vec<_> = (0..bytes).map(|at| (at / 7 % 251) as u8).collect();
+        let content: Vec<_> = (0..=250).flat_map(|byte| [byte; 7]).cycle().take(bytes).collect();
         let file = tempfile::tempfile().unwrap();
         file.write_all_at(&content, 0).unwrap();
         (file, content)
