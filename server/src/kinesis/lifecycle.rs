@@ -6,7 +6,8 @@
 //! state a function of the clock alone.
 //!
 //! A stream is stored as UPDATING until its plan is done. Callers see it ACTIVE when it is due, up
-//! to a second before the last step begins.
+//! to a second before the last step begins. One that is deleted meanwhile goes on with its plan until
+//! it is gone.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,7 +41,7 @@ enum Kind {
 }
 
 impl Transition {
-    fn of(stream: &Stream) -> Option<Self> {
+    fn of(stream: &Stream, now: Timestamp) -> Option<Self> {
         let (kind, due) = match stream.status {
             StreamStatus::Active => return None,
             StreamStatus::Creating => (Kind::Ready, end_of_state(stream)),
@@ -48,13 +49,20 @@ impl Transition {
                 Some(begins) => (Kind::Step, begins),
                 None => (Kind::Ready, end_of_state(stream)),
             },
-            // What is left to its readers has the shards they were shown.
+            // Until it is gone its readers have the shards they were shown.
             StreamStatus::Deleting => match reshard::next_begins(stream) {
-                Some(begins) if begins < end_of_state(stream) => (Kind::Step, begins),
-                Some(_) | None => (Kind::Gone, end_of_state(stream)),
+                Some(begins) if begins.max(now) < end_of_state(stream) => (Kind::Step, begins),
+                Some(_) | None => return Self::gone(stream),
             },
         };
         Some(Self { stream: stream.id, due, kind })
+    }
+
+    /// The end of a stream that is being deleted.
+    fn gone(stream: &Stream) -> Option<Self> {
+        let is_ending = stream.status == StreamStatus::Deleting;
+        let (due, kind) = (end_of_state(stream), Kind::Gone);
+        is_ending.then_some(Self { stream: stream.id, due, kind })
     }
 
     /// A change of state does not wait for a clock that was set back, but shards change by the clock.
@@ -103,8 +111,9 @@ pub(super) async fn settle_stored(
     mut stream: Arc<Stream>,
 ) -> Option<Arc<Stream>> {
     loop {
-        let transition = Transition::of(&stream);
-        let Some(transition) = transition.filter(|it| it.due <= context.engine.now()) else {
+        let now = context.engine.now();
+        let transition = Transition::of(&stream, now);
+        let Some(transition) = transition.filter(|it| it.due <= now) else {
             return Some(stream);
         };
         // A change that fails, on a full disk say, leaves the stream as it is.
@@ -136,8 +145,16 @@ pub(super) fn shown(stored: Arc<Stream>, now: Timestamp) -> Arc<Stream> {
 
 /// Does by itself what happens next to `stream`, when it is due, and what happens after that.
 pub(super) fn schedule(context: &Context, stream: &Stream) {
-    let mut next = Transition::of(stream);
-    let context = context.clone();
+    let next = Transition::of(stream, context.engine.now());
+    // No step that fails, or waits for a clock that was set back, keeps what is to be gone.
+    let gone = Transition::gone(stream).filter(|it| Some(*it) != next);
+    for first in [next, gone].into_iter().flatten() {
+        follow(context, first);
+    }
+}
+
+fn follow(context: &Context, first: Transition) {
+    let (context, mut next) = (context.clone(), Some(first));
     tokio::spawn(async move {
         while let Some(transition) = next {
             transition.wait(&context).await;
@@ -146,7 +163,8 @@ pub(super) fn schedule(context: &Context, stream: &Stream) {
                 return;
             }
             let after = context.engine.stream_by_id(transition.stream);
-            next = after.and_then(|it| Transition::of(&it)).filter(|it| *it != transition);
+            let now = context.engine.now();
+            next = after.and_then(|it| Transition::of(&it, now)).filter(|it| *it != transition);
         }
     });
 }
@@ -333,7 +351,8 @@ async fn complete(context: &Context, transition: Transition) -> Result<(), Catal
     let _exclusive = context.exclusive_changes().await;
     let engine = &context.engine;
     let Some(stream) = engine.stream_by_id(transition.stream) else { return Ok(()) };
-    if Transition::of(&stream) != Some(transition) {
+    let is_next = Transition::of(&stream, engine.now()) == Some(transition);
+    if !is_next && Transition::gone(&stream) != Some(transition) {
         return Ok(());
     }
     let attributes = Attributes::of(&stream).ok();

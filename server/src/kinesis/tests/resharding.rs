@@ -593,3 +593,34 @@ async fn a_stream_being_deleted_has_the_shards_it_was_shown_with() {
     world.clock.advance_ms(TRANSITION_MS);
     assert_eq!(world.ok(Operation::ListStreams, json!({})).await["StreamNames"], json!([]));
 }
+
+#[tokio::test]
+async fn a_step_that_cannot_be_stored_does_not_keep_what_is_deleted() {
+    let world = World::with_stream(1).await;
+    world.ok(Operation::SplitShard, split_body("0", MIDDLE)).await;
+    world.clock.advance_ms(TRANSITION_MS);
+    world.ok(Operation::DeleteStream, json!({"StreamName": "s"})).await;
+    world.disk.set_capacity(Some(0));
+    world.next_second().await;
+    assert_eq!(world.stream().shards.len(), 1, "the step has no space");
+    world.clock.advance_ms(TRANSITION_MS);
+    world.disk.set_capacity(None);
+    assert_eq!(world.ok(Operation::ListStreams, json!({})).await["StreamNames"], json!([]));
+}
+
+#[tokio::test]
+async fn a_clock_set_back_does_not_keep_what_is_deleted() {
+    let mut world = World::with_stream(1).await;
+    let settings = Settings { transition_ms: 50, ..world.context.settings().clone() };
+    world.context = Context::new(world.context.engine.clone(), settings);
+    let closed = world.context.engine.now().seconds() * 1000;
+    world.clock.set(Timestamp(closed + 940));
+    world.ok(Operation::SplitShard, split_body("0", MIDDLE)).await;
+    world.clock.advance_ms(50);
+    world.ok(Operation::DeleteStream, json!({"StreamName": "s"})).await;
+    assert_eq!(world.stream().shards.len(), 1, "the step comes before the end");
+    world.clock.set(Timestamp(closed - 3_600_000));
+    while !world.context.engine.all_streams().is_empty() {
+        tokio::task::yield_now().await;
+    }
+}
