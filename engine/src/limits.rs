@@ -39,3 +39,13 @@ pub const GROUP_ENTRIES_MAX: usize = 65_536;
 ///
 /// Source: Redpanda's segment index; see docs/format.md.
 pub const INDEX_STRIDE_BYTES: u64 = 32 << 10;
+
+/// Most bytes a reader takes from a file at a time, but for one larger batch; and the length of the
+/// buffers that are kept for it.
+///
+/// Reason: a tenth of what one GetRecords call gives; longer reads gain nothing on any device.
+pub const READ_PIECE_BYTES_MAX: usize = 1 << 20;
+
+/// Read buffers kept while nobody uses them. Reason: nearly what one such call takes, and no more
+/// than 8 MiB.
+pub const READ_BUFFERS_MAX: usize = 8;

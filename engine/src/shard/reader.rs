@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::device::Device;
 use crate::error::{DeviceError, ReadError};
 use crate::format::batch::Batch;
+use crate::limits::READ_PIECE_BYTES_MAX;
 use crate::metrics::Metrics;
 use crate::segment::index::Target;
 use crate::segment::sealed::OpenFailure;
@@ -31,8 +32,6 @@ const RETRIES_MAX: u32 = 16;
 const PIECE_BYTES_MIN: usize = 64 << 10;
 /// What a record is taken to need when only their number is limited.
 const RECORD_BYTES: usize = 4 << 10;
-/// Most bytes read from a file at a time, but for one larger batch.
-const PIECE_BYTES_MAX: usize = 1 << 20;
 
 /// Reads shards. One for the store; bounds its own maps and descriptors.
 pub struct Reader {
@@ -223,7 +222,7 @@ impl Reader {
             take.marks.add(mark);
         }
         let wanted = take.bytes_left().min(take.records_left().saturating_mul(RECORD_BYTES));
-        let piece_bytes = wanted.clamp(PIECE_BYTES_MIN, PIECE_BYTES_MAX);
+        let piece_bytes = wanted.clamp(PIECE_BYTES_MIN, READ_PIECE_BYTES_MAX);
         let mut cursor = view.cursor(Target::Record(take.next), piece_bytes).await?;
         while !take.is_done() && take.next < until {
             let Some(found) = cursor.peek().await? else {

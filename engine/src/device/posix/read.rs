@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-/// Length of a kept buffer: a reader's piece (`shard::reader`).
-const KEPT_BYTES: usize = 1 << 20;
-/// The shortest read that gets one: no read holds more than twice its bytes.
-const LEAST_BYTES: usize = KEPT_BYTES / 2;
-/// Buffers kept while nobody uses them: what a call that reads 10 MiB takes, and half as many again.
-const KEPT_MAX: usize = 16;
+use crate::limits::{READ_BUFFERS_MAX, READ_PIECE_BYTES_MAX};
+
+/// The shortest read that gets a kept buffer: no read holds more than twice its bytes.
+const LEAST_BYTES: usize = READ_PIECE_BYTES_MAX / 2;
+/// Most bytes read at once of a file that tells no length.
+const UNTOLD_BYTES_MAX: u64 = 64 << 10;
 
 /// The kept buffers; the newest is given out first.
 #[derive(Clone, Debug, Default)]
@@ -35,7 +35,7 @@ impl Drop for Lent {
     fn drop(&mut self) {
         let excess = self.home.with(|kept| {
             let bytes = std::mem::take(&mut self.bytes);
-            if kept.len() < KEPT_MAX {
+            if kept.len() < READ_BUFFERS_MAX {
                 kept.push(bytes);
                 return None;
             }
@@ -52,9 +52,13 @@ impl ReadBuffers {
     /// What the system refused.
     pub(super) fn read(&self, file: &fs::File, offset: u64, len: usize) -> io::Result<Bytes> {
         // The length asked for may come from damaged bytes: allocate no more than there is to read.
-        let available = file.metadata()?.len().saturating_sub(offset);
+        // Files of the kernel tell no length.
+        let available = match file.metadata()?.len() {
+            0 => UNTOLD_BYTES_MAX,
+            bytes => bytes.saturating_sub(offset),
+        };
         let len = usize::try_from(available).map_or(len, |available| len.min(available));
-        if !(LEAST_BYTES..=KEPT_BYTES).contains(&len) {
+        if !(LEAST_BYTES..=READ_PIECE_BYTES_MAX).contains(&len) {
             let mut bytes = vec![0; len];
             let filled = read_into(&mut bytes, file, offset)?;
             bytes.truncate(filled);
@@ -67,7 +71,7 @@ impl ReadBuffers {
 
     fn lend(&self) -> Lent {
         let kept = self.with(Vec::pop);
-        let bytes = kept.unwrap_or_else(|| vec![0; KEPT_BYTES].into_boxed_slice());
+        let bytes = kept.unwrap_or_else(|| vec![0; READ_PIECE_BYTES_MAX].into_boxed_slice());
         Lent { bytes, home: self.clone() }
     }
 
@@ -94,7 +98,7 @@ fn read_into(bytes: &mut [u8], file: &fs::File, offset: u64) -> io::Result<usize
 mod tests {
     use super::*;
 
-    /// A file of which each byte tells its place.
+    /// A file and what it holds, which is nowhere the same as some pieces further on.
     fn file(bytes: usize) -> (fs::File, Vec<u8>) {
         let content: Vec<_> = (0..=250).flat_map(|byte| [byte; 7]).cycle().take(bytes).collect();
         let file = tempfile::tempfile().unwrap();
@@ -104,10 +108,18 @@ mod tests {
 
     #[test]
     fn reads_of_all_lengths_give_what_the_file_holds() {
-        let (file, content) = file(3 * KEPT_BYTES);
+        let (file, content) = file(3 * READ_PIECE_BYTES_MAX);
         let buffers = ReadBuffers::default();
         let ends = content.len();
-        let lengths = [0, 1, LEAST_BYTES - 1, LEAST_BYTES, KEPT_BYTES, KEPT_BYTES + 1, 2 * ends];
+        let lengths = [
+            0,
+            1,
+            LEAST_BYTES - 1,
+            LEAST_BYTES,
+            READ_PIECE_BYTES_MAX,
+            READ_PIECE_BYTES_MAX + 1,
+            2 * ends,
+        ];
         for offset in [0, 1, ends - LEAST_BYTES, ends - LEAST_BYTES - 5, ends - 1, ends] {
             for len in lengths {
                 let read = buffers.read(&file, offset as u64, len).unwrap();
@@ -115,35 +127,45 @@ mod tests {
                 assert!(read == content[offset..end], "{len} bytes from {offset} on");
             }
         }
-        assert!(buffers.read(&file, u64::MAX, KEPT_BYTES).unwrap().is_empty());
+        assert!(buffers.read(&file, u64::MAX, READ_PIECE_BYTES_MAX).unwrap().is_empty());
+    }
+
+    #[test]
+    fn files_of_the_kernel_are_read_though_they_tell_no_length() {
+        let file = fs::File::open("/proc/self/status").unwrap();
+        let read = ReadBuffers::default().read(&file, 0, 16 << 10).unwrap();
+        assert!(read.starts_with(b"Name:"));
+        let empty = tempfile::tempfile().unwrap();
+        assert!(ReadBuffers::default().read(&empty, 0, 16 << 10).unwrap().is_empty());
     }
 
     #[test]
     fn a_buffer_serves_again_once_the_last_slice_of_it_is_dropped() {
-        let (file, content) = file(2 * KEPT_BYTES);
+        let (file, content) = file(2 * READ_PIECE_BYTES_MAX);
         let buffers = ReadBuffers::default();
         let kept = || buffers.with(|kept| kept.len());
-        let first = buffers.read(&file, 0, KEPT_BYTES).unwrap();
+        let first = buffers.read(&file, 0, READ_PIECE_BYTES_MAX).unwrap();
         let slice = first.slice(5..10);
         drop(first);
-        let second = buffers.read(&file, KEPT_BYTES as u64, KEPT_BYTES).unwrap();
+        let second =
+            buffers.read(&file, READ_PIECE_BYTES_MAX as u64, READ_PIECE_BYTES_MAX).unwrap();
         assert_eq!(slice, content[5..10], "it is not written over while it is read");
         assert_eq!(kept(), 0);
         drop((slice, second));
         assert_eq!(kept(), 2);
-        drop(buffers.read(&file, 0, KEPT_BYTES).unwrap());
+        drop(buffers.read(&file, 0, READ_PIECE_BYTES_MAX).unwrap());
         assert_eq!(kept(), 2);
-        drop(buffers.read(&file, 0, KEPT_BYTES + 1).unwrap());
+        drop(buffers.read(&file, 0, READ_PIECE_BYTES_MAX + 1).unwrap());
         assert_eq!(kept(), 2, "others are not kept");
     }
 
     #[test]
     fn so_many_buffers_are_kept() {
-        let (file, _) = file(KEPT_BYTES);
+        let (file, _) = file(READ_PIECE_BYTES_MAX);
         let buffers = ReadBuffers::default();
-        let read = || buffers.read(&file, 0, KEPT_BYTES).unwrap();
-        let all: Vec<_> = (0..=KEPT_MAX).map(|_| read()).collect();
+        let read = || buffers.read(&file, 0, READ_PIECE_BYTES_MAX).unwrap();
+        let all: Vec<_> = (0..=READ_BUFFERS_MAX).map(|_| read()).collect();
         drop(all);
-        assert_eq!(buffers.with(|kept| kept.len()), KEPT_MAX);
+        assert_eq!(buffers.with(|kept| kept.len()), READ_BUFFERS_MAX);
     }
 }
