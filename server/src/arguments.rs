@@ -378,7 +378,7 @@ impl Serve {
             limits: self.limits,
             on_demand: self.on_demand.into(),
             shard_quota: self.shard_quota,
-            cold_reads_max: limits::COLD_READS_MAX,
+            ..context::Settings::default()
         };
         server::Settings {
             http,

@@ -35,6 +35,7 @@ const ENGINE_LAYERS: &[&str] = &[
 /// Layers of the server, lowest first.
 const SERVER_LAYERS: &[&str] = &[
     "limits",
+    "spare",
     "aws",
     "client",
     "metrics",

@@ -12,6 +12,8 @@ pub struct Rope {
     first: Bytes,
     rest: VecDeque<Bytes>,
     remaining: usize,
+    /// Memory the pieces lie in beyond their own bytes, as far as it was told.
+    excess: usize,
     _held: Option<Box<dyn Any>>,
 }
 
@@ -29,10 +31,21 @@ impl Rope {
         }
     }
 
-    /// Keeps `value`, and nothing else, until it is written or given up.
+    /// Adds a piece at the end that lies in `memory` bytes, which stay until it is written.
+    pub fn push_in(&mut self, piece: Bytes, memory: usize) {
+        self.excess += memory - piece.len();
+        self.push(piece);
+    }
+
+    /// Bytes of memory it takes, at first.
+    pub const fn memory(&self) -> usize {
+        self.remaining + self.excess
+    }
+
+    /// Keeps `held`, and nothing it kept before, until it is written or given up.
     #[must_use]
-    pub fn holding(self, value: impl Any) -> Self {
-        Self { _held: Some(Box::new(value)), ..self }
+    pub fn holding(self, held: Option<Box<dyn Any>>) -> Self {
+        Self { _held: held, ..self }
     }
 }
 

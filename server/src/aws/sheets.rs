@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 use super::Encoding;
 use super::rope::Rope;
@@ -14,10 +14,12 @@ use crate::spare::Spare;
 /// write to the system.
 pub const SHEET_BYTES: usize = 256 << 10;
 
-/// An answer on sheets; a short one is on a buffer of its own length.
+/// An answer on sheets; a short one, and the end of a long one, is on a buffer of its own length.
 pub struct Sheets {
     writer: Writer,
     full: Rope,
+    /// How long the answer is expected to get.
+    bytes: usize,
     spare: Arc<Spare>,
 }
 
@@ -44,7 +46,7 @@ impl Sheets {
     pub fn new(encoding: Encoding, bytes: usize, spare: &Arc<Spare>) -> Self {
         let mut writer = Writer::new(encoding, 0);
         drop(writer.continue_in(buffer(bytes.min(SHEET_BYTES), spare)));
-        Self { writer, full: Rope::default(), spare: Arc::clone(spare) }
+        Self { writer, full: Rope::default(), bytes, spare: Arc::clone(spare) }
     }
 
     /// Encoding it is written in.
@@ -52,10 +54,14 @@ impl Sheets {
         self.writer.encoding()
     }
 
-    /// What writes it, after there is room for `bytes`.
+    /// What writes it, after there is room for about `bytes`.
     pub fn writer(&mut self, bytes: usize) -> &mut Writer {
-        if self.writer.room() < bytes {
-            let full = self.writer.continue_in(buffer(bytes.max(SHEET_BYTES), &self.spare));
+        // What is short is moved to a longer buffer, rather than take a sheet.
+        let is_short = self.writer.len() + bytes < SHEET_BYTES / 2;
+        if self.writer.room() < bytes && !is_short {
+            let written = self.full.remaining() + self.writer.len();
+            let left = self.bytes.saturating_sub(written).min(SHEET_BYTES);
+            let full = self.writer.continue_in(buffer(left.max(bytes), &self.spare));
             self.put_away(full);
         }
         &mut self.writer
@@ -69,11 +75,13 @@ impl Sheets {
     }
 
     fn put_away(&mut self, bytes: Vec<u8>) {
-        self.full.push(if bytes.capacity() == SHEET_BYTES {
+        let memory = bytes.capacity();
+        let piece = if memory == SHEET_BYTES {
             Bytes::from_owner(Sheet { bytes, spare: Arc::clone(&self.spare) })
         } else {
             bytes.into()
-        });
+        };
+        self.full.push_in(piece, memory);
     }
 }
 
@@ -88,48 +96,65 @@ fn buffer(bytes: usize, spare: &Spare) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Buf;
-
     use super::*;
 
     const SPARE_BYTES_MAX: usize = 4 * SHEET_BYTES;
+    const ENCODINGS: [Encoding; 2] = [Encoding::Json, Encoding::Cbor];
 
-    fn write(count: usize, length: usize, spare: &Arc<Spare>) -> Rope {
-        let mut sheets = Sheets::new(Encoding::Cbor, count * (length + 8), spare);
+    fn item(number: usize, length: usize) -> Vec<u8> {
+        vec![u8::try_from(number % 251).unwrap(); length]
+    }
+
+    /// A list of so many items of this length, each told to take `told` bytes.
+    fn write(
+        encoding: Encoding,
+        (count, length, told): (usize, usize, usize),
+        spare: &Arc<Spare>,
+    ) -> Rope {
+        let mut sheets = Sheets::new(encoding, count * told, spare);
+        sheets.writer(1).begin_list();
         for number in 0..count {
-            let byte = u8::try_from(number % 251).unwrap();
-            sheets.writer(length + 8).blob(&vec![byte; length]);
+            sheets.writer(told).blob(&item(number, length));
         }
+        sheets.writer(1).end_list();
         sheets.finish()
     }
 
-    fn joined(count: usize, length: usize) -> Bytes {
-        let mut writer = Writer::new(Encoding::Cbor, 0);
+    fn in_a_row(encoding: Encoding, count: usize, length: usize) -> Bytes {
+        let mut writer = Writer::new(encoding, 0);
+        writer.begin_list();
         for number in 0..count {
-            writer.blob(&vec![u8::try_from(number % 251).unwrap(); length]);
+            writer.blob(&item(number, length));
         }
+        writer.end_list();
         writer.finish()
+    }
+
+    fn spare() -> Arc<Spare> {
+        Arc::new(Spare::new(SPARE_BYTES_MAX))
     }
 
     #[test]
     fn an_answer_on_sheets_has_the_bytes_of_one_in_a_row() {
-        let spare = Arc::new(Spare::new(SPARE_BYTES_MAX));
+        let spare = spare();
         for (count, length) in
             [(0, 0), (1, 10), (3, SHEET_BYTES / 2), (300, 3000), (2, 3 * SHEET_BYTES), (9, 131_072)]
         {
-            // Twice: on new sheets and on used ones.
-            for _ in 0..2 {
-                let mut rope = write(count, length, &spare);
+            // Told too little, about right, and too much; on new sheets and on used ones.
+            let lengths = [0, length / 2, length * 4 / 3 + 16, length * 2 + 100];
+            for (told, encoding) in lengths.into_iter().flat_map(|it| ENCODINGS.map(|en| (it, en)))
+            {
+                let mut rope = write(encoding, (count, length, told), &spare);
                 let bytes = rope.copy_to_bytes(rope.remaining());
-                assert_eq!(bytes, joined(count, length), "{count} of {length}");
+                assert_eq!(bytes, in_a_row(encoding, count, length), "{count} of {length}, {told}");
             }
         }
     }
 
     #[test]
     fn sheets_come_back_once_they_are_written_or_given_up() {
-        let spare = Arc::new(Spare::new(SPARE_BYTES_MAX));
-        let mut rope = write(300, 3000, &spare);
+        let spare = spare();
+        let mut rope = write(Encoding::Cbor, (300, 3000, 3008), &spare);
         assert!(spare.take(SHEET_BYTES).is_none());
         rope.advance(SHEET_BYTES);
         let first = spare.take(SHEET_BYTES).expect("the first one is written");
@@ -139,11 +164,24 @@ mod tests {
     }
 
     #[test]
-    fn short_answers_and_long_pieces_take_no_sheet() {
-        let spare = Arc::new(Spare::new(SPARE_BYTES_MAX));
-        drop(write(1, 1000, &spare));
-        drop(write(1, 1000 + SHEET_BYTES, &spare));
-        // The sheet that was begun for the long one, and nothing else.
-        assert!(spare.take(SHEET_BYTES).is_some() && spare.take(SHEET_BYTES).is_none());
+    fn short_answers_take_no_sheet_even_where_they_are_longer_than_told() {
+        let spare = spare();
+        for case in [(1, 1000, 1008), (20, 3000, 10), (1, SHEET_BYTES / 4, 0)] {
+            drop(write(Encoding::Cbor, case, &spare));
+            assert!(spare.take(SHEET_BYTES).is_none(), "{case:?}");
+        }
+    }
+
+    #[test]
+    fn the_memory_of_an_answer_is_that_of_its_buffers() {
+        let spare = spare();
+        for (count, length) in [(1, 100), (100, 100), (30, 100_000), (4, SHEET_BYTES), (300, 3000)]
+        {
+            let rope = write(Encoding::Cbor, (count, length, length + 8), &spare);
+            let (memory, bytes) = (rope.memory(), rope.remaining());
+            assert!(memory >= bytes && memory <= 2 * bytes + 128, "{memory} for {bytes}");
+        }
+        let held = write(Encoding::Cbor, (3, SHEET_BYTES - 100, SHEET_BYTES - 90), &spare);
+        assert_eq!(held.memory(), 3 * SHEET_BYTES);
     }
 }

@@ -189,12 +189,23 @@ impl Writer {
         }
     }
 
+    /// Bytes written so far, but for what `continue_in` gave away.
+    pub const fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// True when there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     /// Bytes that fit before what is written moves to a longer buffer.
     pub fn room(&self) -> usize {
         self.bytes.capacity() - self.bytes.len()
     }
 
-    /// What has been written so far; it goes on in `buffer`, which is empty.
+    /// What has been written so far; it goes on in `buffer`, which is empty. Places that `leave_out`
+    /// told are in what is given away.
     #[must_use]
     pub fn continue_in(&mut self, buffer: Vec<u8>) -> Vec<u8> {
         std::mem::replace(&mut self.bytes, buffer)

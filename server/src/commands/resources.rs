@@ -42,6 +42,8 @@ pub(super) async fn share(
     store.tail_cache_bytes_max =
         given.cache_bytes.unwrap_or_else(|| (allowed / 8).min(store.tail_cache_bytes_max));
     store.queue_bytes_max = store.queue_bytes_max.min(allowed / 8);
+    let spare = &mut settings.kinesis.spare_bytes_max;
+    *spare = (allowed / 64).min(*spare);
     let cold_reads = &mut settings.kinesis.cold_reads_max;
     *cold_reads = (allowed / limits::COLD_READ_MEMORY_BYTES).clamp(1, *cold_reads);
 }

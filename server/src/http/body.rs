@@ -71,6 +71,14 @@ impl ResponseBody {
         self
     }
 
+    /// Memory of what is still to be handed out, as far as it is there already.
+    pub fn memory(&self) -> usize {
+        match &self.content {
+            Content::Whole(rope) => rope.as_ref().map_or(0, Rope::memory),
+            Content::EmptyOfUnknownLength | Content::Events(_) | Content::Cut => 0,
+        }
+    }
+
     /// Bytes still to be handed out, as far as they are there already.
     pub fn remaining(&self) -> usize {
         match &self.content {

@@ -108,7 +108,7 @@ impl EventBody {
         let left = Rc::<Left>::default();
         self.leaving = Some(Rc::clone(&left));
         self.patience.as_mut().reset(Instant::now() + self.patience_max);
-        let mut rope = Rope::default().holding(Leaving(left));
+        let mut rope = Rope::default().holding(Some(Box::new(Leaving(left))));
         for piece in pieces {
             rope.push(piece);
         }

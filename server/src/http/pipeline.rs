@@ -106,7 +106,7 @@ pub(super) async fn answer<A: Api>(
     let seconds = started.elapsed().as_secs_f64();
     let length = response.body().remaining();
     front.metrics.answered(name, response.status(), seconds, length);
-    let held = front.budget.hold(length);
+    let held = front.budget.hold(response.body().memory());
     response.map(|body| body.holding(held))
 }
 

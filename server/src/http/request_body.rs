@@ -22,6 +22,9 @@ use crate::spare::{self, Spare};
 /// First capacity of a body that comes in several frames, in bytes.
 const FIRST_CAPACITY: usize = 64 << 10;
 
+/// The part of the budget that buffers may hold beside it.
+const SPARE_SHARE: usize = 8;
+
 /// Bytes that all bodies may hold together.
 #[derive(Debug)]
 pub(super) struct Budget {
@@ -38,7 +41,7 @@ impl Budget {
             max,
             used: AtomicUsize::new(0),
             gauge: gauge.clone(),
-            spare: Spare::new(limits::SPARE_BODY_BYTES_MAX),
+            spare: Spare::new(limits::SPARE_BODY_BYTES_MAX.min(max / SPARE_SHARE)),
         })
     }
 

@@ -41,6 +41,8 @@ pub struct Settings {
     pub on_demand: OnDemandPolicy,
     /// Open shards an account may have in a region; `None` takes the service's quota.
     pub shard_quota: Option<u32>,
+    /// Bytes of buffers of past answers that are kept for the next ones.
+    pub spare_bytes_max: usize,
     /// Calls that may read from the disk at once, at least 1; the others wait for their turn.
     pub cold_reads_max: usize,
 }
@@ -53,6 +55,7 @@ impl Default for Settings {
             limits: Limits::AWS,
             on_demand: OnDemandPolicy::Aws,
             shard_quota: None,
+            spare_bytes_max: limits::SPARE_ANSWER_BYTES_MAX,
             cold_reads_max: limits::COLD_READS_MAX,
         }
     }
@@ -117,9 +120,9 @@ impl Context {
             faults: Faults::new(engine.random()),
             seal_key: SealKey::new(engine.store_id()),
             cold_reads: Semaphore::new(settings.cold_reads_max),
+            spare: Arc::new(Spare::new(settings.spare_bytes_max)),
             settings,
             changes: tokio::sync::Mutex::default(),
-            spare: Arc::new(Spare::new(limits::SPARE_ANSWER_BYTES_MAX)),
             spread: [const { AtomicUsize::new(0) }; SPREADS],
             iterators: AtomicU32::new(0),
         };

@@ -27,8 +27,8 @@ pub const BODY_MEMORY_BYTES_MAX: usize = 512 << 20;
 /// 500 records of 1 KiB as a busy server has in hand at once.
 pub const SPARE_BODY_BYTES_MAX: usize = 16 << 20;
 
-/// Bytes of buffers of past answers that are kept for the next ones. Reason: what one client that reads
-/// as much as a call gives needs, and half as much again in base64.
+/// Bytes of buffers of past answers that are kept for the next ones. Reason: the longest answer, 10 MiB
+/// in base64 and what else it says of the records.
 pub const SPARE_ANSWER_BYTES_MAX: usize = 16 << 20;
 
 /// Longest request head, in bytes: request line and header lines.
