@@ -95,7 +95,7 @@ fn consumer_seconds(text: &str) -> Option<&str> {
         && is_name(name)
         && is_number
         && !ends(head)
-        && text.len() <= 2048
+        && text.encode_utf16().count() <= 2048
         && rest.match_indices(":kinesis:").any(fits);
     is_one.then_some(seconds)
 }
