@@ -46,6 +46,13 @@ pub(super) async fn share(
     *spare = (allowed / 64).min(*spare);
     let cold_reads = &mut settings.kinesis.cold_reads_max;
     *cold_reads = (allowed / limits::COLD_READ_MEMORY_BYTES).clamp(1, *cold_reads);
+    tracing::debug!(
+        allowed,
+        bodies = settings.http.bounds.body_memory_bytes_max,
+        cache = store.tail_cache_bytes_max,
+        queue = store.queue_bytes_max,
+        "memory"
+    );
 }
 
 /// Descriptors by use.
@@ -131,6 +138,8 @@ async fn read(files: &dyn Files, path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use kinelog_engine::device::posix::PosixFiles;
+
     use super::*;
 
     #[test]
@@ -166,6 +175,13 @@ mod tests {
         let first = shown("5:memory:/docker/x\n4:cpu:/docker/x\n");
         assert!(first.contains(&"/sys/fs/cgroup/memory/docker/x/memory.limit_in_bytes".to_owned()));
         assert!(first.contains(&"/sys/fs/cgroup/memory/memory.limit_in_bytes".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn the_memory_of_this_machine_is_seen() {
+        let files = PosixFiles::new(1).unwrap();
+        let allowed = memory(&files).await;
+        assert!((1 << 20..1 << 50).contains(&allowed), "{allowed}");
     }
 
     #[test]
