@@ -7,6 +7,8 @@ use kinelog_engine::config::Config;
 use kinelog_engine::device::Files;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::http::Bounds;
+use crate::kinesis::context;
 use crate::limits;
 use crate::server::Settings;
 
@@ -37,18 +39,29 @@ pub(super) async fn share(
     bounds.connections_max = bounds.connections_max.min(descriptors.connections);
     store.open_segments_max = store.open_segments_max.min(descriptors.segments);
     let allowed = usize::try_from(memory(files).await).unwrap_or(usize::MAX);
+    share_memory(allowed, store, bounds, &mut settings.kinesis, given);
+}
+
+/// Gives the store and the front end what they may have of `allowed` bytes.
+fn share_memory(
+    allowed: usize,
+    store: &mut Config,
+    bounds: &mut Bounds,
+    service: &mut context::Settings,
+    given: Memory,
+) {
     bounds.body_memory_bytes_max =
         given.body_bytes.unwrap_or_else(|| (allowed / 4).min(bounds.body_memory_bytes_max));
     store.tail_cache_bytes_max =
         given.cache_bytes.unwrap_or_else(|| (allowed / 8).min(store.tail_cache_bytes_max));
     store.queue_bytes_max = store.queue_bytes_max.min(allowed / 8);
-    let spare = &mut settings.kinesis.spare_bytes_max;
+    let spare = &mut service.spare_bytes_max;
     *spare = (allowed / 64).min(*spare);
-    let cold_reads = &mut settings.kinesis.cold_reads_max;
+    let cold_reads = &mut service.cold_reads_max;
     *cold_reads = (allowed / limits::COLD_READ_MEMORY_BYTES).clamp(1, *cold_reads);
     tracing::debug!(
         allowed,
-        bodies = settings.http.bounds.body_memory_bytes_max,
+        bodies = bounds.body_memory_bytes_max,
         cache = store.tail_cache_bytes_max,
         queue = store.queue_bytes_max,
         "memory"
@@ -175,6 +188,27 @@ mod tests {
         let first = shown("5:memory:/docker/x\n4:cpu:/docker/x\n");
         assert!(first.contains(&"/sys/fs/cgroup/memory/docker/x/memory.limit_in_bytes".to_owned()));
         assert!(first.contains(&"/sys/fs/cgroup/memory/memory.limit_in_bytes".to_owned()));
+    }
+
+    #[test]
+    fn little_memory_is_shared_out() {
+        let shares = |allowed, given| {
+            let mut store = Config::new("/data");
+            let (mut bounds, mut service) = (Bounds::default(), context::Settings::default());
+            share_memory(allowed, &mut store, &mut bounds, &mut service, given);
+            [
+                bounds.body_memory_bytes_max,
+                store.tail_cache_bytes_max,
+                store.queue_bytes_max,
+                service.spare_bytes_max,
+            ]
+            .map(|bytes| bytes >> 20)
+        };
+        let nothing = Memory { body_bytes: None, cache_bytes: None };
+        assert_eq!(shares(256 << 20, nothing), [64, 32, 32, 4]);
+        assert_eq!(shares(usize::MAX, nothing)[3], limits::SPARE_ANSWER_BYTES_MAX >> 20);
+        let given = Memory { body_bytes: Some(100 << 20), cache_bytes: Some(200 << 20) };
+        assert_eq!(shares(256 << 20, given), [100, 200, 32, 4]);
     }
 
     #[tokio::test]

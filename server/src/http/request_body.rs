@@ -22,7 +22,7 @@ use crate::spare::{self, Spare};
 /// First capacity of a body that comes in several frames, in bytes.
 const FIRST_CAPACITY: usize = 64 << 10;
 
-/// The part of the budget that buffers may hold beside it.
+/// The part of the budget that spare buffers may hold beside it. Reason: they are not counted in it.
 const SPARE_SHARE: usize = 8;
 
 /// Bytes that all bodies may hold together.

@@ -7,6 +7,7 @@ mod capacity;
 mod constraints;
 mod consumers;
 mod creating;
+mod deleting;
 mod dry_run;
 mod encrypting;
 mod faults;

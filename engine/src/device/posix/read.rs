@@ -12,7 +12,8 @@ use crate::limits::{READ_BUFFERS_MAX, READ_PIECE_BYTES_MAX};
 
 /// The shortest read that gets a kept buffer: no read holds more than twice its bytes.
 const LEAST_BYTES: usize = READ_PIECE_BYTES_MAX / 2;
-/// Most bytes read at once of a file that tells no length.
+/// Most bytes read at once of a file that tells no length. Reason: the kernel gives most of its files
+/// in less.
 const UNTOLD_BYTES_MAX: u64 = 64 << 10;
 
 /// The kept buffers; the newest is given out first.

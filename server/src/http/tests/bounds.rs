@@ -103,6 +103,18 @@ fn answers_that_nobody_reads_keep_requests_out() {
 }
 
 #[test]
+fn an_unread_answer_counts_as_the_memory_it_lies_in() {
+    let server = Server::with_bounds(Bounds::default());
+    let mut lazy = server.connect();
+    lazy.write(head(2).replace("Echo", "Roomy") + "{}");
+    let held = || usize::try_from(server.metrics.body_memory_bytes.get()).unwrap();
+    while held() < ROOMY_BYTES.0 {} // Until the answer is made.
+    assert_eq!(held() >> 20, ROOMY_BYTES.1 >> 20);
+    drop(lazy);
+    while held() > 0 {} // Until it is given up.
+}
+
+#[test]
 fn a_long_read_is_given_up_where_memory_has_run_out_since_it_began() {
     let bounds = Bounds { body_memory_bytes_max: 32 << 20, ..Bounds::default() };
     let server = Server::with_bounds(bounds);

@@ -25,6 +25,7 @@ use crate::aws::Encoding;
 use crate::aws::exception::{Exception, Kind};
 use crate::aws::input::Body;
 use crate::aws::output::Output;
+use crate::aws::rope::Rope;
 use crate::aws::shape::Structure;
 use crate::aws::sigv4::Principal;
 use crate::faults::Faults;
@@ -46,8 +47,11 @@ const SIGNED: &str = "X-Amz-Date: 20231114T221320Z\r\n\
 /// streams; `Late` is a long read that waits to be let go on.
 const OPERATIONS: &[&str] = &[
     "Echo", "Fail", "Panic", "Nothing", "Large", "Cut", "Events", "Waiting", "Watched", "Endless",
-    "Unread", "Broken", "Slow", "Late",
+    "Unread", "Broken", "Slow", "Late", "Roomy",
 ];
+
+/// Bytes of the answer of `Roomy`, and of the memory it lies in.
+const ROOMY_BYTES: (usize, usize) = (20 << 20, 30 << 20);
 
 /// An API without a store.
 #[derive(Default)]
@@ -92,6 +96,11 @@ impl Api for Fake {
             "Nothing" => Bytes::new(),
             "Cut" => return Ok(Output::Cut),
             "Large" => vec![b' '; 64 << 20].into(),
+            "Roomy" => {
+                let mut rope = Rope::default();
+                rope.push_in(vec![b' '; ROOMY_BYTES.0].into(), ROOMY_BYTES.1);
+                return Ok(rope.into());
+            }
             "Late" => {
                 self.late_begun.fetch_add(1, Ordering::SeqCst);
                 self.late.notified().await;

@@ -4,9 +4,9 @@ use kinelog_engine::types::SequenceNumber;
 
 use super::*;
 
-const MIDDLE: u128 = 1 << 127;
+pub(super) const MIDDLE: u128 = 1 << 127;
 
-fn split_body(shard: &str, at: u128) -> Json {
+pub(super) fn split_body(shard: &str, at: u128) -> Json {
     json!({"StreamName": "s", "ShardToSplit": shard, "NewStartingHashKey": at.to_string()})
 }
 
@@ -14,7 +14,7 @@ fn merge_body(lower: &str, upper: &str) -> Json {
     json!({"StreamName": "s", "ShardToMerge": lower, "AdjacentShardToMerge": upper})
 }
 
-fn id(index: u32) -> String {
+pub(super) fn id(index: u32) -> String {
     format!("shardId-{index:012}")
 }
 
@@ -557,70 +557,4 @@ async fn a_shard_that_has_expired_is_none_of_the_stream() {
     world.refused(Operation::SplitShard, body, Kind::ResourceNotFound, text).await;
     let body = merge_body("0", "1");
     world.refused(Operation::MergeShards, body, Kind::ResourceNotFound, text).await;
-}
-
-#[tokio::test]
-async fn a_stream_being_resharded_can_be_deleted() {
-    let world = World::with_stream(1).await;
-    world.ok(Operation::SplitShard, split_body("0", MIDDLE)).await;
-    world.clock.advance_ms(TRANSITION_MS);
-    let shards = described(&world).await.2.len();
-    world.ok(Operation::DeleteStream, json!({"StreamName": "s"})).await;
-    world.clock.advance_ms(TRANSITION_MS - 1);
-    let answer = world.ok(Operation::DescribeStream, json!({"StreamName": "s"})).await;
-    let description = &answer["StreamDescription"];
-    assert_eq!(description["StreamStatus"], "DELETING");
-    assert_eq!(description["Shards"].as_array().unwrap().len(), shards);
-    world.clock.advance_ms(1);
-    assert_eq!(world.ok(Operation::ListStreams, json!({})).await["StreamNames"], json!([]));
-}
-
-#[tokio::test]
-async fn a_stream_being_deleted_has_the_shards_it_was_shown_with() {
-    let world = World::with_stream(1).await;
-    world.ok(Operation::SplitShard, split_body("0", MIDDLE)).await;
-    world.clock.advance_ms(TRANSITION_MS);
-    let iterator = world.iterator("0", "TRIM_HORIZON", json!({})).await;
-    assert_eq!(put_at(&world, 0).await.0, 0, "the parent still takes records");
-    world.ok(Operation::DeleteStream, json!({"StreamName": "s"})).await;
-    let read = world.read(&iterator).await;
-    assert_eq!(read["Records"].as_array().unwrap().len(), 1);
-    world.next_second().await;
-    let read = world.read(read["NextShardIterator"].as_str().unwrap()).await;
-    let children = read["ChildShards"].as_array().unwrap().iter();
-    assert_eq!(children.map(|it| &it["ShardId"]).collect::<Vec<_>>(), [&id(1), &id(2)]);
-    assert_eq!(world.stream().status, kinelog_engine::types::StreamStatus::Deleting);
-    world.clock.advance_ms(TRANSITION_MS);
-    assert_eq!(world.ok(Operation::ListStreams, json!({})).await["StreamNames"], json!([]));
-}
-
-#[tokio::test]
-async fn a_step_that_cannot_be_stored_does_not_keep_what_is_deleted() {
-    let world = World::with_stream(1).await;
-    world.ok(Operation::SplitShard, split_body("0", MIDDLE)).await;
-    world.clock.advance_ms(TRANSITION_MS);
-    world.ok(Operation::DeleteStream, json!({"StreamName": "s"})).await;
-    world.disk.set_capacity(Some(0));
-    world.next_second().await;
-    assert_eq!(world.stream().shards.len(), 1, "the step has no space");
-    world.clock.advance_ms(TRANSITION_MS);
-    world.disk.set_capacity(None);
-    assert_eq!(world.ok(Operation::ListStreams, json!({})).await["StreamNames"], json!([]));
-}
-
-#[tokio::test]
-async fn a_clock_set_back_does_not_keep_what_is_deleted() {
-    let mut world = World::with_stream(1).await;
-    let settings = Settings { transition_ms: 50, ..world.context.settings().clone() };
-    world.context = Context::new(world.context.engine.clone(), settings);
-    let closed = world.context.engine.now().seconds() * 1000;
-    world.clock.set(Timestamp(closed + 940));
-    world.ok(Operation::SplitShard, split_body("0", MIDDLE)).await;
-    world.clock.advance_ms(50);
-    world.ok(Operation::DeleteStream, json!({"StreamName": "s"})).await;
-    assert_eq!(world.stream().shards.len(), 1, "the step comes before the end");
-    world.clock.set(Timestamp(closed - 3_600_000));
-    while !world.context.engine.all_streams().is_empty() {
-        tokio::task::yield_now().await;
-    }
 }
