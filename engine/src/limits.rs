@@ -49,3 +49,9 @@ pub const READ_PIECE_BYTES_MAX: usize = 1 << 20;
 /// Read buffers kept while nobody uses them. Reason: nearly what one such call takes, and no more
 /// than 8 MiB.
 pub const READ_BUFFERS_MAX: usize = 8;
+
+/// Ordinals of each open shard that a store restored from a copy never gives out: the store the copy
+/// was taken of may have.
+///
+/// Reason: half a year at a million records a second in one shard, and 2^19 restores fit 63 bits.
+pub const ORDINALS_PER_RESTORE: u64 = 1 << 44;

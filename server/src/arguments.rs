@@ -15,6 +15,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use kinelog_engine::config::{Config, Durability};
 use kinelog_engine::device::clock::{Clock, FastClock, SystemClock};
+use kinelog_engine::recovery::repair::Purpose;
 use kinelog_engine::types::Timestamp;
 
 use crate::commands;
@@ -44,6 +45,7 @@ Examples:
   kinelog serve --config kinelog.toml            options from a file, such as limits = \"off\"
   kinelog verify --data-dir ./kinelog-data       check every stored byte of a stopped store
   kinelog repair ./kinelog-data --into ./saved   make a clean store of what can be saved
+  kinelog restore ./copy --into ./kinelog-data   go on from a copy of a store that was running
   kinelog inspect kinelog-data/segments/*.seg    print what a stored file holds
   kinelog streams create clicks --wait           make a stream; these three call any endpoint
   kinelog put clicks < clicks.ndjson             a record for each line
@@ -74,7 +76,10 @@ pub fn main() -> ExitCode {
     let result = match arguments.command {
         Some(Command::Verify(verify)) => commands::verify(&verify.data_dir),
         Some(Command::Repair(repair)) => {
-            commands::repair(&repair.directory, repair.into.as_deref())
+            commands::repair(&repair.directory, repair.into.as_deref(), Purpose::Repair)
+        }
+        Some(Command::Restore(restore)) => {
+            commands::repair(&restore.copy, Some(&restore.into), Purpose::Restore)
         }
         Some(Command::Inspect(inspect)) => commands::inspect(&inspect.files),
         Some(Command::ApiTable) => Ok(commands::api_table()),
@@ -168,6 +173,20 @@ enum Command {
     /// Tells what is damaged, what of it can be saved and from where, and writes a clean store into
     /// a new directory; the old one is never changed. Exit code 3 when records are lost
     Repair(Repair),
+    /// Makes a store of a copy that was taken of a running one, by a snapshot of its file system or
+    /// while that stood still: shards go on with sequence numbers that the other store never
+    /// reaches. The copy is never changed. Exit code 3 when records are lost
+    Restore(Restore),
+}
+
+/// Options of `kinelog restore`.
+#[derive(Args, Debug)]
+struct Restore {
+    /// The copy of a data directory, which no server has open
+    copy: PathBuf,
+    /// New or empty directory for the store
+    #[arg(long, value_name = "NEW_DIRECTORY")]
+    into: PathBuf,
 }
 
 /// Options of `kinelog repair`.

@@ -137,9 +137,9 @@ impl Load {
     /// Sets everybody to work.
     pub(crate) fn start(shared: Arc<Shared>, cast: Cast, rng: &mut Rng) -> Self {
         let mut work = JoinSet::new();
-        for writer in 0..cast.writers {
+        for _ in 0..cast.writers {
             let (shared, rng) = (Arc::clone(&shared), rng.fork());
-            work.spawn(async move { write(&shared, writer, rng).await });
+            work.spawn(async move { write(&shared, rng).await });
         }
         for _ in 0..cast.consumers {
             let (shared, rng) = (Arc::clone(&shared), rng.fork());
@@ -176,7 +176,9 @@ pub(crate) async fn until_active(shared: &Shared) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn write(shared: &Shared, writer: u64, mut rng: Rng) {
+async fn write(shared: &Shared, mut rng: Rng) {
+    // No other writer of this story begins now, so that no record is sent twice.
+    let writer = shared.recorder.now();
     let mut call: u64 = 0;
     while !shared.is_over() {
         call += 1;

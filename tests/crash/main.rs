@@ -6,6 +6,7 @@
 //! as skipped.
 #![expect(clippy::print_stdout, reason = "the report is what it is for")]
 
+mod backup;
 mod cut_points;
 mod damage;
 mod disk;
@@ -105,6 +106,8 @@ enum Mode {
     ReadOnlyRemount,
     /// A second server is started on the same directory.
     SecondProcess,
+    /// A copy is taken, the store goes on, and the copy is restored.
+    BackupRestore,
     /// Starts after a kill: much in the log, many shards.
     StartTimes,
     /// A file is cut while the server has it mapped.
@@ -132,7 +135,7 @@ impl Arguments {
                 Mode::SigtermLoop => Stop::Terminate,
                 Mode::Sigstop => Stop::Pause(stall),
                 Mode::SecondProcess => Stop::Second,
-                Mode::OsCrashLoop => Stop::Crash(self.file_system),
+                Mode::OsCrashLoop | Mode::BackupRestore => Stop::Crash(self.file_system),
                 Mode::SyncFailureThenCut => Stop::FailedSync(self.file_system),
                 Mode::DiskStall => Stop::Stall(self.file_system, stall),
                 Mode::Enospc => Stop::Full(self.file_system),
@@ -193,6 +196,9 @@ async fn run(arguments: &Arguments) -> Result<Tally, Failure> {
     eprintln!("{}, seed {}", arguments.name(), plan.seed);
     if arguments.mode == Mode::PowerCutEveryWrite {
         return cut_points::run_cut_points(&plan, arguments.acks, arguments.images).await;
+    }
+    if arguments.mode == Mode::BackupRestore {
+        return backup::run_backups(&plan).await;
     }
     if arguments.mode == Mode::StartTimes {
         return starts::run_starts(&plan).await;

@@ -42,7 +42,7 @@ pub(crate) fn missing() -> Option<String> {
     if !rustix::process::geteuid().is_root() {
         return Some("not run by root".to_owned());
     }
-    let programs = ["losetup", "mount", "umount", "mkfs.xfs", "mkfs.ext4", "xfs_io"];
+    let programs = ["losetup", "mount", "umount", "fsfreeze", "mkfs.xfs", "mkfs.ext4", "xfs_io"];
     let absent: Vec<_> = programs.into_iter().filter(|program| !has(program)).collect();
     if !absent.is_empty() {
         return Some(format!("{} not installed", absent.join(", ")));

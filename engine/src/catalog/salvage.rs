@@ -116,6 +116,11 @@ impl Salvaged {
         self.state.raise_marks(stream, shard);
     }
 
+    /// Lets `change` alter each stream, but not its identity, its key or which shards it has.
+    pub(crate) fn amend(&mut self, change: impl FnMut(&mut Stream)) {
+        self.state.amend(change);
+    }
+
     /// Writes the catalogue into `directory`, which has none, with what each shard has lost.
     ///
     /// # Errors

@@ -132,6 +132,15 @@ impl State {
         }
     }
 
+    /// Lets `change` alter each stream, but not its identity, its key or which shards it has.
+    pub(super) fn amend(&mut self, mut change: impl FnMut(&mut Stream)) {
+        for stream in self.by_id.values().cloned().collect::<Vec<_>>() {
+            let mut changed = Stream::clone(&stream);
+            change(&mut changed);
+            self.put(Arc::new(changed));
+        }
+    }
+
     /// All that a new generation of the journal must say.
     pub(super) fn snapshot(&self) -> Snapshot {
         Snapshot {

@@ -9,6 +9,8 @@
 //! Numbers that may have been answered are never given out again, as after any damage
 //! (`recovery::losses`).
 //!
+//! `restore` is the same for a copy of a store that went on after the copy was taken.
+//!
 //! The new store has an identity of its own: no file of the old one is taken for one of its.
 
 mod damaged_log;
@@ -22,7 +24,18 @@ use std::path::{Path, PathBuf};
 use crate::catalog::salvage::Salvaged;
 use crate::device::Device;
 use crate::error::{DeviceError, OpenError};
-use crate::types::{Epoch, Ordinal, ShardIndex, ShardUid, StreamKey, Timestamp};
+use crate::types::{Epoch, Ordinal, ShardIndex, ShardUid, Stream, StreamKey, Timestamp};
+
+/// What the new store is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// It goes on where the old one has stopped.
+    Repair,
+    /// The old one is a copy of a store that went on: what that one has answered since must not be
+    /// answered again, so that each open shard leaves room for it
+    /// ([`ORDINALS_PER_RESTORE`](crate::limits::ORDINALS_PER_RESTORE)).
+    Restore,
+}
 
 /// Why a repair was not done. The old store is as it was; a new one that was begun has no name and
 /// is no store.
@@ -128,17 +141,28 @@ pub struct Repair {
     _lock: Box<dyn Send + Sync>,
 }
 
-/// Looks for all that can be saved of the store in `directory`, which no process may have open.
+/// Looks for all that can be saved of the store in `directory`, which no process may have open, for
+/// a new one that serves `purpose`.
 ///
 /// # Errors
 ///
 /// `Locked`, `Foreign`, `TooNew`, `Device`; `Damaged` when nothing names a stream.
-pub async fn plan(device: &Device, directory: &Path) -> Result<Repair, RepairError> {
+pub async fn plan(
+    device: &Device,
+    directory: &Path,
+    purpose: Purpose,
+) -> Result<Repair, RepairError> {
     let sources = sources::gather(device, directory).await?;
-    Ok(plan::make(sources))
+    Ok(plan::make(sources, purpose))
 }
 
 impl Repair {
+    /// Lets `change` alter what the new store says of each stream: its document, and until when its
+    /// shards take records; not its identity, its key or which shards it has.
+    pub fn amend_streams(&mut self, change: impl FnMut(&mut Stream)) {
+        self.catalog.amend(change);
+    }
+
     /// Writes the new store into `into`, a new or an empty directory outside the old one.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use kinelog_engine::recovery::repair::{self, Repair};
+use kinelog_engine::recovery::repair::{self, Purpose, Repair};
 use kinelog_engine::recovery::verify::verify;
 use kinelog_engine::types::{Ordinal, ShardUid};
 use tokio::runtime::Runtime;
@@ -33,7 +33,9 @@ impl Sound {
     async fn judge_repair(&self, damaged: &Files) -> Result<Outcome, String> {
         let (disk, device) = device(damaged.clone());
         let findings = verify(&device, Path::new(DATA)).await.map(|report| report.findings);
-        let repair = repair::plan(&device, Path::new(DATA)).await.map_err(|e| e.to_string())?;
+        let repair = repair::plan(&device, Path::new(DATA), Purpose::Repair)
+            .await
+            .map_err(|e| e.to_string())?;
         let written = repair.write(&device, Path::new(DATA), Path::new(SAVED)).await;
         written.map_err(|error| error.to_string())?;
         let mut after = disk.snapshot();
@@ -174,7 +176,7 @@ fn a_repaired_store_goes_on() {
         let first = sound.files.keys().find(is_segment).unwrap();
         damaged.remove(first);
         let (_, device) = device(damaged);
-        let repair = repair::plan(&device, Path::new(DATA)).await.unwrap();
+        let repair = repair::plan(&device, Path::new(DATA), Purpose::Repair).await.unwrap();
         repair.write(&device, Path::new(DATA), Path::new(SAVED)).await.unwrap();
         let config = crate::small_store::config(SAVED);
         let engine = kinelog_engine::Engine::open(config, device.clone()).await.unwrap();
@@ -194,7 +196,7 @@ fn a_repaired_store_goes_on() {
         assert!(found.records.keys().any(|at| at.2 == end));
         assert_eq!(verify(&device, Path::new(SAVED)).await.unwrap().findings, []);
         // What one repair has told of, the next one keeps and does not tell again.
-        let next = repair::plan(&device, Path::new(SAVED)).await.unwrap();
+        let next = repair::plan(&device, Path::new(SAVED), Purpose::Repair).await.unwrap();
         assert!(!repair.is_lossless() && next.is_lossless());
         let again = Path::new("/again");
         next.write(&device, Path::new(SAVED), again).await.unwrap();

@@ -1,24 +1,35 @@
 //! `kinelog repair`: what is damaged, what can be saved, what is lost; and a clean store of it.
+//! `kinelog restore`: the same of a copy of a store that went on.
 
 use std::path::Path;
 use std::process::ExitCode;
 
-use kinelog_engine::recovery::repair::{LostRecords, Repair, SavedRange, ShardName, plan};
+use kinelog_engine::recovery::repair::{LostRecords, Purpose, Repair, SavedRange, ShardName, plan};
 use kinelog_engine::recovery::verify::verify;
 use kinelog_engine::types::{Ordinal, SequenceNumber, Timestamp};
 
 use super::{Io, Sentence, describe, device, print, runtime, sentence};
+use crate::kinesis;
 
 /// Exit code when the new store, if one was asked for, is written and records are lost.
 const RECORDS_LOST: u8 = 3;
 
-/// Repairs the store in `directory` into a new one; without `into` tells only what that would do.
-pub(crate) fn repair(directory: &Path, into: Option<&Path>) -> Result<ExitCode, Sentence> {
+/// Makes a new store of the one in `directory`; without `into` tells only what that would do.
+pub(crate) fn repair(
+    directory: &Path,
+    into: Option<&Path>,
+    purpose: Purpose,
+) -> Result<ExitCode, Sentence> {
     runtime()?.block_on(async {
         let device = device(Io::Posix, directory)?;
         let report = verify(&device, directory).await;
         print(&describe(&report.map_err(|error| sentence(&error, directory))?));
-        let repair = plan(&device, directory).await.map_err(|error| error.to_string())?;
+        let planned = plan(&device, directory, purpose).await;
+        let mut repair = planned.map_err(|error| error.to_string())?;
+        if purpose == Purpose::Restore {
+            let now = device.clock.now();
+            repair.amend_streams(|stream| kinesis::put_off_plan(stream, now));
+        }
         print(&tell(&repair));
         if let Some(into) = into {
             repair.write(&device, directory, into).await.map_err(|error| error.to_string())?;

@@ -340,6 +340,27 @@ async fn begin(
     }
 }
 
+/// Puts off the plan of a stream that is restored at `now`, by a second at the least: where it came
+/// from, its plan has been carried out, and a shard with another second of creation is another
+/// shard.
+pub fn put_off(stream: &mut Stream, now: Timestamp) {
+    let Ok(mut attributes) = Attributes::of(stream) else { return };
+    let Some(first) = attributes.reshard.first() else { return };
+    let seconds = (now.seconds() + 1).saturating_sub(first.begins_seconds()).max(1);
+    let steps = std::mem::take(&mut attributes.reshard).into_iter();
+    attributes.reshard = steps.map(|step| step.later(seconds)).collect();
+    for step in &attributes.reshard {
+        for closed in step.closed() {
+            if let Ok(at) = stream.shards.binary_search_by_key(&closed, |shard| shard.index) {
+                Arc::make_mut(&mut stream.shards[at]).arrivals_until = Some(step.closed_at());
+            }
+        }
+    }
+    let due = attributes.reshard.last().map(Step::shown_from);
+    attributes.transition_due = attributes.transition_due.max(due);
+    stream.attributes = attributes.to_document();
+}
+
 /// Takes up all transitions of an opened store; to be called once, before requests are served.
 pub fn resume(context: &Context) {
     for stream in context.engine.all_streams() {

@@ -92,7 +92,7 @@ use context::{Call, Context};
 
 pub use api_table::api_table;
 pub use create_stream::ensure as ensure_stream;
-pub use lifecycle::resume as resume_transitions;
+pub use lifecycle::{put_off as put_off_plan, resume as resume_transitions};
 pub use monitoring::measured as measured_streams;
 pub use on_demand::{Policy as OnDemandPolicy, Scaler};
 

@@ -129,6 +129,20 @@ impl Step {
         Timestamp(start_of(self.begins_seconds).0.saturating_sub(1))
     }
 
+    /// The same, so many seconds later.
+    pub(super) fn later(self, seconds: u64) -> Self {
+        Self {
+            shown_from: Timestamp(self.shown_from.0.saturating_add(seconds.saturating_mul(1000))),
+            begins_seconds: self.begins_seconds.saturating_add(seconds),
+            swaps: self.swaps,
+        }
+    }
+
+    /// The shards that give way.
+    pub(super) fn closed(&self) -> impl Iterator<Item = ShardIndex> {
+        self.swaps.iter().flat_map(Swap::closed)
+    }
+
     /// What it asks of the engine.
     pub(super) fn to_reshard(&self) -> Reshard {
         let new = |swap: &Swap| {

@@ -18,6 +18,7 @@ mod rates;
 mod reading;
 mod reshard_model;
 mod resharding;
+mod restored;
 mod retaining;
 mod sequences;
 mod shard_count;

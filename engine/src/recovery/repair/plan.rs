@@ -1,10 +1,12 @@
 //! Which copy serves each record, and which records are lost.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::sources::{Copy, Sources};
-use super::{LostRecords, Origin, Repair, SavedRange, ShardName};
+use super::{LostRecords, Origin, Purpose, Repair, SavedRange, ShardName};
+use crate::limits::ORDINALS_PER_RESTORE;
 use crate::types::{LostRange, Ordinal, Shard, ShardUid, Stream, StreamId, Timestamp};
 
 /// Records of one batch that go to the new store.
@@ -33,7 +35,11 @@ pub(super) struct ShardPlan {
 }
 
 /// Chooses for all shards of the catalogue.
-pub(super) fn make(mut sources: Sources) -> Repair {
+pub(super) fn make(mut sources: Sources, purpose: Purpose) -> Repair {
+    let left_out = match purpose {
+        Purpose::Repair => 0,
+        Purpose::Restore => ORDINALS_PER_RESTORE,
+    };
     let mut repair = Repair {
         notes: std::mem::take(&mut sources.notes),
         saved: Vec::new(),
@@ -60,9 +66,9 @@ pub(super) fn make(mut sources: Sources) -> Repair {
             let ends = copies.iter().map(|copy| copy.end);
             let found = ends.fold(first_kept.max(covered), Ordinal::max);
             let doubtful = sources.log.losses.after_last(shard.uid);
-            let next = match shard.closed {
-                Some(closed) => closed.end.max(found),
-                None => found.plus(doubtful),
+            let (end, next) = match shard.closed.map(|closed| closed.end.max(found)) {
+                Some(end) => (end, end),
+                None => (found.plus(doubtful), found.plus(doubtful).plus(left_out)),
             };
             let arrivals = copies.iter().map(|copy| copy.last_arrival);
             let last_arrival = floor.map_or(Timestamp(0), |floor| floor.last_arrival);
@@ -77,8 +83,8 @@ pub(super) fn make(mut sources: Sources) -> Repair {
                 copies,
                 pieces,
             };
-            let certain = if shard.closed.is_some() { next } else { found };
-            tell(&mut repair, &stream, shard, &plan, certain);
+            let certain = if shard.closed.is_some() { end } else { found };
+            tell(&mut repair, &stream, shard, &plan, certain..end);
             repair.shards.push(plan);
         }
     }
@@ -159,14 +165,14 @@ fn gaps(pieces: &[Piece], first: Ordinal, next: Ordinal) -> Vec<LostRange> {
     gaps
 }
 
-/// Tells of what was saved from an unusual place, and of what is lost; records from `certain` on
-/// may never have been.
+/// Tells of what was saved from an unusual place, and of what is lost; records in `doubtful` may
+/// never have been, and what follows was another store's.
 fn tell(
     repair: &mut Repair,
     stream: &Arc<Stream>,
     shard: &Arc<Shard>,
     plan: &ShardPlan,
-    certain: Ordinal,
+    doubtful: Range<Ordinal>,
 ) {
     let name = ShardName {
         stream: stream.key.clone(),
@@ -189,7 +195,8 @@ fn tell(
         }
     }
     for lost in &plan.lost {
-        for range in split(*lost, certain, &shard.lost) {
+        let lost = LostRange { until: lost.until.min(doubtful.end), ..*lost };
+        for range in split(lost, doubtful.start, &shard.lost) {
             let first_created = Timestamp(shard.created_seconds.saturating_mul(1000));
             let (from, until) = arrivals(plan, range, first_created);
             repair.lost.push(LostRecords {
@@ -198,7 +205,7 @@ fn tell(
                 last: Ordinal(range.until.0 - 1),
                 arrived_from: from,
                 arrived_until: until,
-                is_certain: range.until <= certain,
+                is_certain: range.until <= doubtful.start,
             });
         }
     }
