@@ -114,7 +114,7 @@ pub(crate) fn second_process(program: &Program, data: &Path) -> Result<(), Failu
 }
 
 /// Waits until a record is acknowledged again, which must not take long.
-async fn healed(shared: &Shared, tally: &mut Tally) -> Result<(), Failure> {
+pub(crate) async fn healed(shared: &Shared, tally: &mut Tally) -> Result<(), Failure> {
     let begin = Instant::now();
     let acknowledged = shared.recorder.acknowledged();
     while shared.recorder.acknowledged() == acknowledged {

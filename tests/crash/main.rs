@@ -15,6 +15,7 @@ mod load;
 mod process;
 mod reader;
 mod report;
+mod rings;
 mod rounds;
 mod starts;
 mod system;
@@ -90,6 +91,9 @@ enum Mode {
     SigtermLoop,
     /// SIGSTOP and, later, SIGCONT.
     Sigstop,
+    /// SIGKILL, by turns with and without leave of the kernel to have a ring; the leave comes and goes
+    /// while the server runs.
+    UringForbidden,
     /// The file system is shut down: what was not synced is gone.
     OsCrashLoop,
     /// The disk loses, tears and reorders what was not flushed.
@@ -132,6 +136,7 @@ impl Arguments {
             scratch: self.scratch.clone(),
             stop: match self.mode {
                 Mode::Kill9Loop | Mode::StartTimes => Stop::Kill,
+                Mode::UringForbidden => Stop::Forbid,
                 Mode::SigtermLoop => Stop::Terminate,
                 Mode::Sigstop => Stop::Pause(stall),
                 Mode::SecondProcess => Stop::Second,
@@ -166,6 +171,7 @@ impl Arguments {
     fn needs_nothing(&self) -> bool {
         let by_signals = [
             Mode::Kill9Loop,
+            Mode::UringForbidden,
             Mode::SigtermLoop,
             Mode::Sigstop,
             Mode::SecondProcess,
@@ -211,11 +217,17 @@ async fn run(arguments: &Arguments) -> Result<Tally, Failure> {
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::parse();
-    if arguments.mode == Mode::ReadOnlyRemount {
-        arguments.file_system = FileSystem::Ext4;
+    match arguments.mode {
+        Mode::ReadOnlyRemount => arguments.file_system = FileSystem::Ext4,
+        Mode::UringForbidden => "auto".clone_into(&mut arguments.io),
+        _ => {}
     }
     let name = arguments.name();
-    if let Some(missing) = volume::missing().filter(|_| !arguments.needs_nothing()) {
+    let missing = match arguments.mode {
+        Mode::UringForbidden => rings::missing(),
+        _ => volume::missing().filter(|_| !arguments.needs_nothing()),
+    };
+    if let Some(missing) = missing {
         println!("{name}: SKIPPED, {missing}");
         return ExitCode::SUCCESS;
     }

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 pub(crate) struct Tally {
     pub(crate) rounds: u64,
     pub(crate) starts_killed: u64,
+    pub(crate) starts_without_ring: u64,
     pub(crate) images: u64,
     pub(crate) sent: usize,
     pub(crate) acknowledged: usize,
@@ -61,6 +62,7 @@ impl Tally {
             "test": name,
             "rounds": self.rounds,
             "starts_killed": self.starts_killed,
+            "starts_without_ring": self.starts_without_ring,
             "images": self.images,
             "sent": self.sent,
             "acknowledged": self.acknowledged,

@@ -16,6 +16,7 @@ use crate::load::{Cast, Load, Shared, create};
 use crate::process::{Process, Program};
 use crate::reader::read_all;
 use crate::report::Tally;
+use crate::rings::Switch;
 use crate::system::{Broken, Failure, run};
 use crate::volume::{FileSystem, Volume};
 
@@ -35,6 +36,8 @@ const STOP_TIME_MAX: Duration = Duration::from_secs(5);
 pub(crate) enum Stop {
     /// SIGKILL.
     Kill,
+    /// SIGKILL, a little after the kernel has forbidden new rings or allowed them again.
+    Forbid,
     /// SIGTERM.
     Terminate,
     /// The file system ends, and what was not synced with it.
@@ -87,7 +90,7 @@ impl Ground {
     pub(crate) fn new(stop: Stop, scratch: &Path) -> Result<Self, Failure> {
         let directory = || tempfile::Builder::new().prefix("crash-").tempdir_in(scratch);
         match stop {
-            Stop::Kill | Stop::Terminate | Stop::Second | Stop::Pause(_) => {
+            Stop::Kill | Stop::Forbid | Stop::Terminate | Stop::Second | Stop::Pause(_) => {
                 Ok(Self::Directory(directory()?))
             }
             Stop::Crash(_) | Stop::ReadOnly => {
@@ -147,6 +150,7 @@ pub(crate) async fn run_rounds(plan: &Plan) -> Result<Tally, Failure> {
     let mut rng = Rng::with_seed(plan.seed);
     let mut tally = Tally::default();
     let mut ground = Ground::new(plan.stop, &plan.scratch)?;
+    let _put_back = (plan.stop == Stop::Forbid).then(Switch::take).transpose()?;
     while tally.rounds < plan.rounds {
         let rounds = plan.rounds_per_store.min(plan.rounds - tally.rounds);
         if tally.rounds > 0 {
@@ -199,6 +203,9 @@ async fn one_store(
             server = Process::spawn(&plan.program, &data, port)?;
         }
         let (_, took) = server.listening()?;
+        if plan.stop == Stop::Forbid {
+            Switch::check(&server, tally)?;
+        }
         tally.longest_start = tally.longest_start.max(took);
         shared.recorder.restarted();
     }
@@ -230,7 +237,7 @@ pub(crate) fn judge(shared: &Shared, tally: &mut Tally) -> Result<(), Failure> {
     }
 }
 
-/// What happens to a server that goes on; whether this was such a thing.
+/// What happens to a server that goes on; whether this was all that happens to it.
 async fn disturb(
     plan: &Plan,
     ground: &Ground,
@@ -247,6 +254,11 @@ async fn disturb(
         }
         (Stop::Pause(time), _) => faults::pause_process(server, shared, time, tally).await?,
         (Stop::Second, _) => faults::second_process(&plan.program, &ground.data())?,
+        (Stop::Forbid, _) => {
+            Switch::turn()?;
+            faults::healed(shared, tally).await?;
+            return Ok(false);
+        }
         _ => return Ok(false),
     }
     Ok(true)
