@@ -29,6 +29,11 @@ pub fn resident_kib(process: u32) -> u64 {
     status(process, "VmRSS")
 }
 
+/// Resident memory that no file stands behind, in KiB.
+pub fn private_kib(process: u32) -> u64 {
+    status(process, "RssAnon")
+}
+
 /// The most resident memory it ever had, in KiB.
 pub fn peak_kib(process: u32) -> u64 {
     status(process, "VmHWM")
