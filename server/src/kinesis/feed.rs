@@ -6,8 +6,8 @@
 //! has subscribers. A reader that is slow or far behind finds nothing, and makes its own blocks.
 //!
 //! What is remembered is bounded for each feed. What readers still hold cannot be taken from them:
-//! it is counted with what is remembered, and where it is much, new blocks are made small and feeds
-//! remember their last one only.
+//! it is counted with what is remembered and with what is being read for new blocks, and where it is
+//! much, new blocks are made small and feeds remember their last one only.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -82,6 +82,19 @@ impl Drop for Counted {
     }
 }
 
+/// Room for a new block, counted as held until it is dropped.
+pub(super) struct Room {
+    /// What may be read for the block.
+    pub(super) limit: ReadLimit,
+    usage: Arc<Usage>,
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.usage.held_bytes.fetch_sub(self.limit.bytes, Ordering::Relaxed);
+    }
+}
+
 /// A shard in an encoding.
 type Key = (StreamId, ShardIndex, Encoding);
 
@@ -118,14 +131,17 @@ impl Feeds {
 }
 
 impl Feed {
-    /// What a new block may hold.
-    pub(super) fn limit(&self) -> ReadLimit {
+    /// Room for a new block, to be kept until that is made: many readers who begin together do not
+    /// all get the largest.
+    pub(super) fn room(&self) -> Room {
         let bytes = if self.is_crowded() {
             limits::EVENT_BYTES_CROWDED_MAX
         } else {
             limits::EVENT_BYTES_MAX
         };
-        ReadLimit { records: limits::EVENT_RECORDS_MAX, bytes }
+        self.usage.held_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let limit = ReadLimit { records: limits::EVENT_RECORDS_MAX, bytes };
+        Room { limit, usage: Arc::clone(&self.usage) }
     }
 
     fn is_crowded(&self) -> bool {
@@ -335,14 +351,27 @@ mod tests {
         let feeds = Feeds::default();
         let feed = feed(&feeds);
         let less = feed.make(Ordinal(1), || block(5, limits::EVENTS_HELD_BYTES_MAX - 1));
-        assert_eq!(feed.limit().bytes, limits::EVENT_BYTES_MAX);
+        assert_eq!(feed.room().limit.bytes, limits::EVENT_BYTES_MAX);
         let much = feed.make(Ordinal(5), || block(6, 1));
-        assert_eq!(feed.limit().bytes, limits::EVENT_BYTES_CROWDED_MAX);
+        assert_eq!(feed.room().limit.bytes, limits::EVENT_BYTES_CROWDED_MAX);
         let more = feed.make(Ordinal(6), || block(7, 1));
-        assert_eq!(feed.limit().bytes, limits::EVENT_BYTES_CROWDED_MAX);
+        assert_eq!(feed.room().limit.bytes, limits::EVENT_BYTES_CROWDED_MAX);
         drop((much, more));
-        assert_eq!(feed.limit().bytes, limits::EVENT_BYTES_MAX);
+        assert_eq!(feed.room().limit.bytes, limits::EVENT_BYTES_MAX);
         drop(less);
+    }
+
+    #[test]
+    fn readers_who_begin_together_are_counted_before_they_hold_anything() {
+        let feeds = Feeds::default();
+        let feed = feed(&feeds);
+        let reading = limits::EVENTS_HELD_BYTES_MAX / limits::EVENT_BYTES_MAX;
+        let rooms: Vec<_> = (0..reading).map(|_| feed.room()).collect();
+        assert!(rooms.iter().all(|room| room.limit.bytes == limits::EVENT_BYTES_MAX));
+        assert_eq!(feed.room().limit.bytes, limits::EVENT_BYTES_CROWDED_MAX);
+        drop(rooms);
+        assert_eq!(held(&feeds), 0);
+        assert_eq!(feed.room().limit.bytes, limits::EVENT_BYTES_MAX);
     }
 
     #[test]

@@ -219,7 +219,8 @@ impl Run {
         if let Some(found) = found.filter(|block| block.is_sound) {
             return Ok(Some(found));
         }
-        let read = context.engine.read(stream, shard, *next, self.feed.limit()).await;
+        let room = self.feed.room();
+        let read = context.engine.read(stream, shard, *next, room.limit).await;
         let read = read.map_err(|error| {
             failures::of_read(&error, shard, &self.it.stream_name, &self.it.account)
         })?;
