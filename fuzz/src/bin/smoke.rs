@@ -13,19 +13,15 @@ const INPUT_BYTES_MAX: usize = 1 << 20;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
-    let changes = match arguments.next().map(|text| text.parse::<u64>()) {
-        None => 2000,
-        Some(Ok(changes)) => changes,
-        Some(Err(_)) => {
-            eprintln!("usage: smoke [changes per target] [target]...");
-            return ExitCode::FAILURE;
-        }
+    let Some(amount) = amount(arguments.next().as_deref()) else {
+        eprintln!("usage: smoke [changes per target | --smallest=INPUTS] [target]...");
+        return ExitCode::FAILURE;
     };
     let named: Vec<_> = arguments.collect();
     let is_wanted = |target: &&Target| named.is_empty() || named.iter().any(|it| it == target.name);
     let mut failed = false;
     for target in TARGETS.iter().filter(is_wanted) {
-        match smoke(target, (changes / target.cost).max(10)) {
+        match smoke(target, amount) {
             Ok(inputs) => println!("{}: {inputs} inputs", target.name),
             Err(message) => {
                 eprintln!("{}: {message}", target.name);
@@ -36,12 +32,38 @@ fn main() -> ExitCode {
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
+/// How much of each target is tried.
+#[derive(Clone, Copy)]
+enum Amount {
+    /// The whole corpus, and so many changes of it.
+    Changes(u64),
+    /// So many of the smallest inputs of the corpus.
+    Smallest(usize),
+}
+
+fn amount(argument: Option<&str>) -> Option<Amount> {
+    let Some(text) = argument else { return Some(Amount::Changes(2000)) };
+    match text.strip_prefix("--smallest=") {
+        Some(inputs) => inputs.parse().ok().map(Amount::Smallest),
+        None => text.parse().ok().map(Amount::Changes),
+    }
+}
+
 /// Runs one target; the number of inputs it took, or what went wrong.
-fn smoke(target: &Target, changes: u64) -> Result<u64, String> {
-    let corpus = read_corpus(&folder("corpus", target.name)).map_err(|error| error.to_string())?;
+fn smoke(target: &Target, amount: Amount) -> Result<u64, String> {
+    let mut corpus =
+        read_corpus(&folder("corpus", target.name)).map_err(|error| error.to_string())?;
     if corpus.is_empty() {
         return Err("its corpus is empty; run the binary `seeds`".to_owned());
     }
+    let changes = match amount {
+        Amount::Changes(changes) => (changes / target.cost).max(10),
+        Amount::Smallest(inputs) => {
+            corpus.sort_by_key(Vec::len);
+            corpus.truncate(inputs);
+            0
+        }
+    };
     for input in &corpus {
         try_input(target, input)?;
     }
