@@ -4,7 +4,7 @@
 //! [`Engine`] only: append, read, follow, metadata changes and retention.
 //!
 //! Layers, lowest first; a module imports from the ones above it in this list only:
-//! `limits`, `bugs`, `config`, `types`, `error`, `metrics`, `device`, `format`, `append`, `recovery::floor`,
+//! `limits`, `sync`, `bugs`, `config`, `types`, `error`, `metrics`, `device`, `format`, `append`, `recovery::floor`,
 //! `segment`, `catalog`, `shard`, `commit_log`, `recovery`, `store`, and this file.
 
 pub mod append;
@@ -22,6 +22,7 @@ pub mod recovery;
 pub mod segment;
 pub mod shard;
 pub mod store;
+mod sync;
 pub mod types;
 
 pub use engine::Engine;

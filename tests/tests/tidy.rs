@@ -16,6 +16,7 @@ const UNSAFE_FILES: &[&str] = &[
 /// Layers of the engine, lowest first. A module imports from lower ones, or from its own.
 const ENGINE_LAYERS: &[&str] = &[
     "limits",
+    "sync",
     "bugs",
     "config",
     "types",

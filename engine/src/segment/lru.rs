@@ -4,10 +4,11 @@
 //! forgotten, so the next caller tries again.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use tokio::sync::OnceCell;
 
+use crate::sync::{Mutex, MutexGuard};
 use crate::types::SegmentId;
 
 /// A bounded set of shared values.

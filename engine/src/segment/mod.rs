@@ -15,9 +15,9 @@ pub(crate) mod totals;
 pub(crate) mod view;
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::types::{Ordinal, SegmentId, ShardUid};
 
 /// One segment, shared by the log thread (which writes) and readers.

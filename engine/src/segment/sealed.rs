@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -22,6 +22,7 @@ use crate::format::footer::{INDEX_ENTRY_BYTES, TRAILER_BYTES, Trailer, decode};
 use crate::format::page_header::{self, FileKind};
 use crate::limits::{INDEX_STRIDE_BYTES, PAGE_BYTES};
 use crate::metrics::Metrics;
+use crate::sync::Mutex;
 use crate::types::{Mark, StoreId, Timestamp};
 
 /// The first arrival of a segment without a sound batch.

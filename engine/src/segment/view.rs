@@ -2,8 +2,7 @@
 //! Files and maps are kept open in bounded numbers.
 
 use std::ops::Range;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 
 use super::index::{Base, FIRST_POSITION, Hint, Target};
 use super::lru::Lru;
@@ -17,6 +16,8 @@ use crate::device::{File, Files};
 use crate::error::DeviceError;
 use crate::format::batch::Batch;
 use crate::metrics::Metrics;
+use crate::sync::MutexGuard;
+use crate::sync::atomic::Ordering;
 use crate::types::{Mark, SegmentId, StoreId, Timestamp};
 
 /// Opens segments; bounds what is open.

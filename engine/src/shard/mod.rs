@@ -12,20 +12,17 @@ pub mod reader;
 pub mod tail_cache;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::Arc;
 
 use tokio::sync::Notify;
 
 use crate::bugs::{self, Bug};
 use crate::segment::Segment;
+use crate::sync::atomic; // for `marks`
+use crate::sync::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use crate::types::{LostRange, Ordinal, ShardIndex, ShardUid, StreamId, Timestamp};
 use marks::Marks;
 use tail_cache::Tail;
-
-/// Where `marks` finds its atomics.
-mod atomic {
-    pub(super) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-}
 
 /// Shared state of one shard that has or may get records.
 #[derive(Debug)]

@@ -10,13 +10,14 @@
 //! that is bounded by the answers in flight.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 
 use super::ShardLog;
 use crate::format::batch::Batch;
 use crate::format::group;
 use crate::limits::PAGE_BYTES;
 use crate::metrics::Metrics;
+use crate::sync::MutexGuard;
 use crate::types::{Ordinal, SegmentId};
 
 /// Most batches handed to a reader at once: the lock is held while they are picked.

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
@@ -26,6 +26,7 @@ use crate::segment::index::SparseIndex;
 use crate::segment::{self, Segment, SegmentState};
 use crate::shard::ShardLog;
 use crate::shard::tail_cache::TailCache;
+use crate::sync::Mutex;
 use crate::types::{Epoch, Ordinal, SegmentId, Shard, ShardUid, StoreId, Stream, Timestamp};
 
 /// Unused memory of past groups that is kept for the next ones, in bytes.

@@ -4,7 +4,7 @@
 //! callers wait for each other in the catalogue.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use tokio::sync::{Notify, oneshot};
 
@@ -12,6 +12,7 @@ use crate::append::Append;
 use crate::error::AppendError;
 use crate::format::{batch, group};
 use crate::limits::{BATCH_BYTES_MAX, GROUP_ENTRIES_MAX};
+use crate::sync::{Mutex, MutexGuard};
 use crate::types::{AppendedRun, Durable, Ordinal, SegmentId, Shard, ShardUid, Stream, Timestamp};
 
 /// One result for each run of an append.

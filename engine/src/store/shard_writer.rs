@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use crate::bugs::{self, Bug};
 use crate::config::Config;
@@ -18,6 +18,7 @@ use crate::segment::index::SparseIndex;
 use crate::segment::totals::Totals;
 use crate::segment::{self, Segment, SegmentState};
 use crate::shard::ShardLog;
+use crate::sync::Mutex;
 use crate::types::{Ordinal, SegmentId, Shard, Timestamp};
 
 /// A time that does not come.
