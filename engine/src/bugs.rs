@@ -122,8 +122,14 @@ bugs! {
     EndTooHigh,
     /// The durable end is one too low.
     EndTooLow,
+    /// The durable end moves before the batch is in the tail cache. Between the two only another thread
+    /// can look: `engine/shuttle` finds it.
+    EndBeforeTail,
     /// Followers are not woken.
     FollowersNotWoken,
+    /// Retention takes segments off the list before it says that they are not kept. Between the two only
+    /// another thread can look: `engine/shuttle` finds it.
+    SegmentsGoBeforeMark,
     /// Retention is an hour short.
     RetentionEarly,
     /// What retention gave up is not written down.

@@ -8,7 +8,8 @@ use std::process::Command;
 
 use serde_json::Value as Json;
 
-const LOCK_FILES: &[&str] = &["Cargo.lock", "fuzz/Cargo.lock", "engine/loom/Cargo.lock"];
+const LOCK_FILES: &[&str] =
+    &["Cargo.lock", "fuzz/Cargo.lock", "engine/loom/Cargo.lock", "engine/shuttle/Cargo.lock"];
 
 /// One `[[package]]` of a lock file.
 struct Locked {

@@ -186,6 +186,9 @@ fn publish(log: &LogThread, group: &Group, bytes: &Bytes) {
         let (segment, offset) = (placed.prefix.segment, placed.prefix.offset);
         pending += batch.bytes().len() as u64;
         let tail_batch = TailBatch { batch: batch.clone(), segment, offset };
+        if bugs::is_on(Bug::EndBeforeTail) {
+            placed.shard.advance(batch.end(), batch.last_arrival());
+        }
         log.tail.borrow_mut().admit(&placed.shard, tail_batch);
         let end = if bugs::is_on(Bug::EndTooHigh) {
             batch.end().plus(1)
@@ -341,7 +344,9 @@ fn remove_shard(log: &LogThread, uid: ShardUid) -> Vec<SegmentId> {
 fn trim(log: &LogThread, uid: ShardUid, first_kept: Ordinal) -> Vec<SegmentId> {
     let Some(shard) = log.shared.shards.get(uid) else { return Vec::new() };
     let first_kept = first_kept.min(shard.end());
-    shard.trim(first_kept);
+    if !bugs::is_on(Bug::SegmentsGoBeforeMark) {
+        shard.trim(first_kept);
+    }
     // Sealed segments end here at the latest.
     let sealed_end = log.writer(uid).map_or(shard.end(), |writer| {
         let writer = writer.borrow();
@@ -355,6 +360,9 @@ fn trim(log: &LogThread, uid: ShardUid, first_kept: Ordinal) -> Vec<SegmentId> {
         let gone = ends.take(sealed).take_while(|end| *end <= first_kept).count();
         segments.drain(..gone).map(|segment| (segment.id, segment.path.clone())).collect()
     };
+    if bugs::is_on(Bug::SegmentsGoBeforeMark) {
+        shard.trim(first_kept);
+    }
     log.shared.metrics.expired_segments.add(gone.len() as u64);
     discard(log, gone)
 }
