@@ -64,11 +64,29 @@ pub(super) fn send(
     }
     let answer = engine.append(builder.finish());
     let shared = Rc::clone(shared);
+    let sent_ms = shared.clock.elapsed_ms();
     tokio::task::spawn_local(async move {
-        for (run, answer) in runs.iter().zip(answer.await) {
+        let answers = answer.await;
+        see_answers(&shared, &answers, sent_ms);
+        for (run, answer) in runs.iter().zip(answers) {
             take_down(&shared, run, answer);
         }
     })
+}
+
+/// How and when an append was answered.
+fn see_answers(
+    shared: &Shared,
+    answers: &[Result<Durable<AppendedRun>, AppendError>],
+    sent_ms: u64,
+) {
+    let stored = answers.iter().filter(|answer| answer.is_ok()).count();
+    if stored > 0 {
+        shared.count_during("answer");
+        let waited_ms = shared.clock.elapsed_ms() - sent_ms;
+        shared.count_if(waited_ms >= 1_000, "answer: after a second");
+        shared.count_if(waited_ms >= 30_000, "answer: after half a minute");
+    }
 }
 
 fn take_down(shared: &Shared, run: &Run, answer: Result<Durable<AppendedRun>, AppendError>) {
@@ -83,6 +101,7 @@ fn take_down(shared: &Shared, run: &Run, answer: Result<Durable<AppendedRun>, Ap
                 shared.recorder.stored(*attempt, index.into(), number);
             }
             shared.arrived(index, arrival);
+            shared.count_if(arrival > shared.clock.now(), "answer: arrived in the future");
             if run.limit.is_some_and(|limit| arrival > limit) {
                 shared.wrong(format!("shard {index}: {first} arrived at {arrival}, past its end"));
             }
@@ -101,6 +120,8 @@ fn take_down(shared: &Shared, run: &Run, answer: Result<Durable<AppendedRun>, Ap
                 AppendError::Overloaded { .. } => "append: queue full",
                 AppendError::DiskFull { .. } | AppendError::Stopped { .. } => "append: disk full",
             });
+            let has_ended = run.limit.is_some_and(|limit| limit < shared.clock.now());
+            shared.count_if(has_ended, "answer: refused after the end of arrivals");
             shared.event(format!("shard {index}: {records} records refused: {error}"));
             for attempt in &run.attempts {
                 shared.recorder.refused(*attempt);
@@ -118,6 +139,8 @@ pub(super) struct Reader {
     /// The record due next.
     pub(super) next: Rc<Cell<Ordinal>>,
     limit: ReadLimit,
+    /// It has met damage and went on.
+    has_passed_damage: bool,
 }
 
 /// How one read went.
@@ -168,7 +191,8 @@ impl Reader {
         let walk = shared.recorder.opened(shard.index.0.into(), start, asked, is_last);
         let limit = ReadLimit { records: records as usize, bytes: 40_000 };
         let (shared, engine, shard) = (Rc::clone(shared), engine.clone(), Arc::clone(shard));
-        Some(Self { shared, engine, shard, walk, next: Rc::new(Cell::new(next)), limit })
+        let next = Rc::new(Cell::new(next));
+        Some(Self { shared, engine, shard, walk, next, limit, has_passed_damage: false })
     }
 
     /// Reads to the end there is now.
@@ -219,6 +243,7 @@ impl Reader {
         if let Some(last) = read.records.last() {
             self.shared.arrived(index, last.arrival);
         }
+        self.see(read);
         let expected = read.records.last().map(|last| last.ordinal.plus(1));
         if expected.is_some_and(|expected| expected != read.next) || read.next < self.next.get() {
             self.shared.wrong(format!(
@@ -250,6 +275,26 @@ impl Reader {
             (false, true) => Went::CaughtUp,
             (false, false) => Went::On,
         }
+    }
+
+    /// Which rare situations an answer shows.
+    fn see(&self, read: &ReadResult) {
+        let shared = &self.shared;
+        let count_if = |is_met, what: &str| shared.count_if(is_met, what);
+        let Some(first) = read.records.first() else {
+            count_if(
+                read.at_end && read.next == Ordinal::FIRST,
+                "read: end of a shard without records",
+            );
+            return;
+        };
+        let now = shared.clock.now();
+        shared.count_during("read");
+        count_if(first.ordinal > self.next.get(), "read: taken on to what is left");
+        count_if(read.records.iter().any(|it| it.arrival > now), "read: records of the future");
+        count_if(self.has_passed_damage, "read: on from damage");
+        count_if(self.engine.stopped().is_some(), "read: after writes stopped");
+        count_if(self.engine.metrics().disk_full.get() == 1, "read: on a full disk");
     }
 
     /// What may be read when it is asked for now: from which arrival and which place on. What is
@@ -313,6 +358,7 @@ impl Reader {
             shared.recorder.damaged(Damage { shard: index.into(), numbers });
             shared.lost.borrow_mut().extend((first.0..=last.0).map(|ordinal| (index, ordinal)));
             self.next.set(last.plus(1));
+            self.has_passed_damage = true;
             return Went::On;
         }
         if !*shared.reads_fail.borrow() {

@@ -69,6 +69,7 @@ impl World {
             }
         }
         self.shared.count(format!("damage: {:?} in {kind}", self.options.rot));
+        self.see_damage();
         self.shared.event(format!("{} is damaged", path.display()));
         if kind != "seg" {
             self.damaged.push(kind);

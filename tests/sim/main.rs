@@ -1,7 +1,8 @@
 //! Runs simulations by seed and tells the shortest failing story.
 //!
-//! `sim --seeds N [--from S]` runs N seeds on all cores; `sim --seed S` replays one and prints what
-//! happened; `sim --bugs` tells for each fault of the program how many seeds it takes to find it.
+//! `sim --seeds N [--from S]` runs N seeds on all cores and tells which rare situations were met and
+//! which never; `sim --seed S` replays one and prints what happened; `sim --bugs` tells for each fault
+//! of the program how many seeds it takes to find it.
 #![expect(clippy::print_stdout, reason = "this is what the command is for")]
 
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use std::time::Instant;
 
 use clap::Parser;
 use kinelog_engine::bugs::Bug;
-use kinelog_tests::sim::{Counts, Options, Story, cores, run, run_all, shrink};
+use kinelog_tests::sim::{Counts, Options, Story, cores, run, run_all, shrink, situations};
 
 /// What to run.
 #[derive(Debug, Parser)]
@@ -52,6 +53,8 @@ enum Stories {
     Lively,
     /// Made of rare situations.
     Rare,
+    /// Each of these kinds in turn.
+    Mixed,
 }
 
 fn main() -> ExitCode {
@@ -84,6 +87,11 @@ fn of(arguments: &Arguments, seed: u64, bug: Option<Bug>) -> (Options, Story) {
         Stories::Usual => Options::of(seed),
         Stories::Lively => Options::lively(seed),
         Stories::Rare => Options::rare(seed),
+        Stories::Mixed => match seed % 3 {
+            0 => Options::of(seed),
+            1 => Options::lively(seed),
+            _ => Options::rare(seed),
+        },
     };
     let options = Options { bug, ..drawn };
     let story = Story::of(&options);
@@ -125,16 +133,13 @@ fn run_many(arguments: &Arguments, bug: Option<Bug>) -> ExitCode {
         }
     });
     let total = total.into_inner().expect("no holder panicked");
-    for (name, times) in &total {
-        println!("{times:>12} {name}");
-    }
+    tell_situations(&total);
     let failed = failed.into_inner().expect("no holder panicked");
     let seconds = begun.elapsed().as_secs();
     println!(
-        "{} seeds from {}, {} rare situations met, {} seeds failed, {seconds} s",
+        "{} seeds from {}, {} seeds failed, {seconds} s",
         arguments.seeds,
         arguments.from,
-        total.len(),
         failed.len()
     );
     for (seed, wrong) in failed.iter().skip(1).take(30) {
@@ -143,6 +148,22 @@ fn run_many(arguments: &Arguments, bug: Option<Bug>) -> ExitCode {
     let Some((seed, wrong)) = failed.first_key_value() else { return ExitCode::SUCCESS };
     let (options, story) = of(arguments, *seed, bug);
     tell(&options, &story, wrong, arguments.no_shrink)
+}
+
+/// What was counted, and which rare situations were never met.
+fn tell_situations(counts: &Counts) {
+    for (name, times) in counts {
+        println!("{times:>12} {name}");
+    }
+    let never: Vec<_> = situations::all().filter(|name| !counts.contains_key(*name)).collect();
+    for name in &never {
+        println!("       never {name}");
+    }
+    let all = situations::all().count();
+    println!("{} of {all} rare situations met", all - never.len());
+    for name in situations::unnamed(counts) {
+        println!("counted, but no situation that has a name: {name}");
+    }
 }
 
 /// How many seeds each fault takes.

@@ -18,8 +18,10 @@ mod options;
 mod run;
 mod shared;
 mod shrink;
+pub mod situations;
 mod steps;
 mod story;
+mod witness;
 mod world;
 
 pub use options::{Options, Rot};

@@ -15,6 +15,7 @@ use tokio::task::LocalSet;
 use super::options::Options;
 use super::shared::Counts;
 use super::story::Story;
+use super::witness::see_unanswered_records;
 use super::world::World;
 use crate::history::check;
 
@@ -150,6 +151,7 @@ async fn tell(options: Options, story: &Story, outcome: &RefCell<Outcome>) {
     {
         outcome.wrong.extend(violations.iter().take(20).map(ToString::to_string));
     }
+    see_unanswered_records(&shared, &history);
     outcome.events.clone_from(&shared.events.borrow());
     outcome.counts.clone_from(&shared.counts.borrow());
     outcome.files = files;

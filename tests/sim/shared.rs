@@ -1,7 +1,7 @@
 //! What all parts of one simulation share: the history, the log of events, what was counted, and
 //! what was found wrong besides what the history shows.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -9,6 +9,7 @@ use kinelog_engine::device::Clock;
 use kinelog_engine::types::{Ordinal, Shard, Stream, Timestamp};
 
 use super::clock::{JumpingClock, START_MS};
+use super::witness::NOTHING;
 use crate::history::{Content, Number, Recorder};
 
 /// What a simulation counts, by name.
@@ -31,6 +32,8 @@ pub(super) struct Shared {
     pub(super) is_damaged: RefCell<bool>,
     /// Records reported damaged, by shard and ordinal.
     pub(super) lost: RefCell<BTreeSet<(u32, u64)>>,
+    /// What the driver is doing.
+    pub(super) doing: Cell<&'static str>,
 }
 
 /// A shard that was ever seen.
@@ -61,6 +64,7 @@ impl Shared {
             reads_fail: RefCell::new(false),
             is_damaged: RefCell::new(false),
             lost: RefCell::default(),
+            doing: Cell::new(NOTHING),
         })
     }
 

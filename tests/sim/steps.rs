@@ -33,9 +33,11 @@ impl World {
     /// One step, and a restart where it has stopped the store.
     pub(super) async fn step(&mut self, step: &Step) {
         self.shared.event(format!("{step:?}"));
+        let before = self.look_before(step);
         self.carry_out(step).await;
         // Whatever was queued gets its turn before the next step.
         tokio::task::yield_now().await;
+        self.look_after(step, &before);
         if !self.disk.is_powered() {
             self.shared.count("crash: inside a call");
             self.restart(self.crash).await;
@@ -48,6 +50,7 @@ impl World {
         let Some(engine) = self.engine.clone() else { return };
         let Some(reason) = engine.stopped() else { return };
         self.shared.count("store: writes stopped");
+        self.see_stop(&reason);
         if reason.contains("failed") && reason.contains("thread") || reason.contains("keeper") {
             self.shared.wrong(format!("the log thread failed: {reason}"));
         }
@@ -226,6 +229,7 @@ impl World {
     }
 
     async fn reshard(&mut self, engine: &Engine, parents: &[Arc<Shard>], ranges: &[HashKeyRange]) {
+        self.see_reshard(engine, parents);
         let closed_at = self.shared.clock.now().max(self.last_arrival(parents));
         let created = parents.iter().map(|parent| parent.created_seconds).max().unwrap_or(0);
         let created_seconds = closed_at.seconds().max(created) + 1;
@@ -311,10 +315,12 @@ impl World {
         let horizon = stream.horizon(self.shared.clock.now());
         let ends: Vec<_> =
             stream.shards.iter().filter_map(|it| Some((it.index.0, engine.end(it)?))).collect();
+        let segments = engine.metrics().expired_segments.get();
         self.patiently("retention", engine.run_retention()).await;
         if self.checkpoint(engine).await {
             self.given_up(&ends, horizon);
         }
+        self.see_sweep(engine, &stream, segments, horizon);
         self.list();
     }
 
@@ -360,6 +366,13 @@ impl World {
         self.read_all(true).await;
         self.list();
         let lost = self.shared.lost.borrow().len();
+        if *self.shared.is_damaged.borrow() {
+            self.shared.count(if lost > 0 {
+                "damage: cost records"
+            } else {
+                "damage: cost nothing"
+            });
+        }
         let most = self.flips_cost_max();
         if self.options.rot == Rot::Bits && most.is_some_and(|most| lost > most) {
             let flips = self.flips.len();
@@ -399,7 +412,14 @@ impl World {
                     self.shared.wrong(format!("verify on a sound disk: {}", finding.message));
                 }
             }
-            Ok(_) => {}
+            Ok(report) => {
+                let is_told = report.findings.iter().any(|finding| !finding.harmless);
+                self.shared.count(if is_told {
+                    "verify: damage"
+                } else {
+                    "verify: no damage left"
+                });
+            }
             Err(error) => self.shared.wrong(format!("verify failed: {error}")),
         }
     }

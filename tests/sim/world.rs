@@ -21,6 +21,7 @@ use super::clock::JumpingClock;
 use super::options::Options;
 use super::shared::Shared;
 use super::story::{End, From};
+use super::witness::NOTHING;
 use crate::history;
 
 /// Simulated time within which whatever was asked for must have come. A call of the disk takes a
@@ -51,6 +52,8 @@ pub(super) struct World {
     pub(super) is_unvouched: bool,
     /// Bits flipped where records are: file and byte.
     pub(super) flips: Vec<(PathBuf, usize)>,
+    /// What the last step asked for.
+    pub(super) last: &'static str,
     /// How long the store took to take writes once nothing failed any more.
     pub(super) healing_ms: Option<u64>,
     /// The story is over, and nothing fails any more.
@@ -112,6 +115,7 @@ impl World {
             damaged: Vec::new(),
             is_unvouched: false,
             flips: Vec::new(),
+            last: NOTHING,
             healing_ms: None,
             is_fair: false,
             is_over: false,
@@ -173,6 +177,7 @@ impl World {
 
     async fn stop(&mut self, end: End) {
         let powered = self.disk.is_powered();
+        self.see_end(end);
         self.shared.count(format!("end: {end:?}"));
         self.shared.event(format!("the store ends: {end:?}"));
         for follower in std::mem::take(&mut self.followers) {
@@ -187,6 +192,9 @@ impl World {
         self.count_engine(&engine);
         if end == End::Close && powered {
             self.patiently("a close", engine.close()).await;
+            if !self.disk.is_powered() {
+                self.shared.count("crash: during a close");
+            }
         }
         let seed = self.random.u64(..);
         let before = match end {
@@ -242,13 +250,13 @@ impl World {
                     self.engine = Some(engine);
                     self.shared.recorder.restarted();
                     self.shared.event("the store is open again".to_owned());
-                    self.check_start().await;
+                    self.check_start(attempt).await;
                     return;
                 }
                 Err(OpenError::Device(error)) if attempt < STARTS_MAX => {
                     self.shared.count("start: the disk failed");
                     self.shared.event(format!("the store does not open: {error}"));
-                    self.after_failed_start().await;
+                    self.after_failed_start(attempt).await;
                 }
                 Err(error) => {
                     self.shared.count("start: refused");
@@ -261,7 +269,7 @@ impl World {
     }
 
     /// A start that failed has let go of the directory; when the power went off, it is cut.
-    async fn after_failed_start(&mut self) {
+    async fn after_failed_start(&mut self, attempt: u32) {
         while self.disk.is_in_use() && self.disk.is_powered() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -272,6 +280,9 @@ impl World {
                 End::Close | End::Drop | End::Kill => self.disk.kill(seed),
             };
             self.shared.count("crash: during a start");
+            if attempt > 0 {
+                self.shared.count("crash: during a start after one that failed");
+            }
             let before = std::mem::replace(&mut self.disk, found);
             self.count_faults(&before);
             self.disk.set_pauses_max(self.options.pauses_max);
@@ -279,14 +290,15 @@ impl World {
         self.set_weather();
     }
 
-    /// What every start must find.
-    async fn check_start(&mut self) {
+    /// What every start must find, after so many that have failed.
+    async fn check_start(&mut self, failed: u32) {
         let Some(engine) = self.engine.clone() else { return };
         let Some(stream) = engine.stream(&key()) else {
             self.shared.wrong("the stream is gone after a start");
             self.is_over = true;
             return;
         };
+        self.see_start(&engine, &stream, failed);
         self.check_settings(&stream);
         self.shared.see(&stream);
         self.shared.bind(&stream);

@@ -6,7 +6,9 @@ use std::sync::{Mutex, OnceLock};
 
 use kinelog_engine::bugs::Bug;
 use kinelog_engine::device::simulated::{Fault, Operation, Survive};
-use kinelog_tests::sim::{self, Counts, End, Options, Outcome, Rot, Step, Story, run, shortest};
+use kinelog_tests::sim::{
+    self, Counts, End, Options, Outcome, Rot, Step, Story, run, shortest, situations,
+};
 
 /// Seeds of the swarm. The command runs any number.
 const SWARM_SEEDS: u64 = 1_000;
@@ -64,8 +66,20 @@ fn sim_swarm() {
 #[test]
 fn sim_coverage_points() {
     let (counts, _) = swarm();
-    let missed: Vec<_> = POINTS.iter().filter(|point| !counts.contains_key(**point)).collect();
+    let expected = situations::MET_BY_CI.iter().chain(situations::ORDINARY);
+    let missed: Vec<_> = expected.filter(|name| !counts.contains_key(**name)).collect();
     assert!(missed.is_empty(), "never met: {missed:?}");
+    let unnamed: Vec<_> = situations::unnamed(counts).collect();
+    assert!(unnamed.is_empty(), "met, but in no list of `situations`: {unnamed:?}");
+}
+
+#[test]
+fn no_rare_situation_is_named_twice() {
+    let mut names: Vec<_> = situations::names().collect();
+    let count = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), count);
 }
 
 #[test]
@@ -305,99 +319,3 @@ fn taken(next: &AtomicU64) -> Option<(Bug, u64, Kind)> {
     let (bug, needed) = *found?;
     Some((bug, needed, of))
 }
-
-/// Rare situations that the swarm must meet; a long run meets more, which the command prints.
-const POINTS: &[&str] = &[
-    "append: disk full",
-    "append: one to a closed shard",
-    "append: queue full",
-    "append: shard closed",
-    "append: writes have stopped",
-    "change: disk full",
-    "change: done",
-    "change: found without an answer",
-    "change: stopped",
-    "checkpoint: made",
-    "checkpoint: refused",
-    "checkpoint: waits for space",
-    "clock: ahead",
-    "clock: back",
-    "crash: during a start",
-    "crash: inside a call",
-    "damage: Bits in catalog",
-    "damage: Bits in log",
-    "damage: Bits in manifest",
-    "damage: Bits in seg",
-    "damage: Bits in store",
-    "damage: Sectors in catalog",
-    "damage: Sectors in log",
-    "damage: Sectors in manifest",
-    "damage: Sectors in seg",
-    "damage: Sectors in store",
-    "disk: filled",
-    "end: Close",
-    "end: Cut(All)",
-    "end: Cut(None)",
-    "end: Cut(Random)",
-    "end: Cut(Torn)",
-    "end: Drop",
-    "end: Kill",
-    "fault: FlippedRead on Map",
-    "fault: FlippedRead on Read",
-    "fault: Full on Create",
-    "fault: Full on LogWrite",
-    "fault: Full on Write",
-    "fault: Io on Create",
-    "fault: Io on FreeBytes",
-    "fault: Io on List",
-    "fault: Io on LogWrite",
-    "fault: Io on Measure",
-    "fault: Io on Open",
-    "fault: Io on Read",
-    "fault: Io on Rename",
-    "fault: Io on SyncData",
-    "fault: Io on SyncDirectory",
-    "fault: Io on Write",
-    "fault: LosePages on SyncData",
-    "fault: Misdirected on LogWrite",
-    "fault: Misdirected on Write",
-    "fault: PowerOff on Create",
-    "fault: PowerOff on FreeBytes",
-    "fault: PowerOff on List",
-    "fault: PowerOff on LogWrite",
-    "fault: PowerOff on Open",
-    "fault: PowerOff on Read",
-    "fault: PowerOff on Rename",
-    "fault: PowerOff on SyncData",
-    "fault: PowerOff on SyncDirectory",
-    "fault: PowerOff on Write",
-    "fault: Stall on SyncData",
-    "read: damage reported",
-    "read: end of a shard",
-    "read: failed",
-    "read: shard gone",
-    "reader: after a record",
-    "reader: at a record",
-    "reader: at a time",
-    "reader: from the latest",
-    "reader: from the oldest record",
-    "reader: woken",
-    "records acknowledged",
-    "reshard: disk full",
-    "reshard: done",
-    "reshard: stopped",
-    "start: the disk failed",
-    "store: checkpoints",
-    "store: damaged_ranges",
-    "store: disk_full",
-    "store: expired_segments",
-    "store: groups",
-    "store: mapped_segments",
-    "store: refused_disk_full",
-    "store: refused_overloaded",
-    "store: repaired_bits",
-    "store: replayed_bytes",
-    "store: replayed_groups",
-    "store: stopped",
-    "store: writes stopped",
-];
