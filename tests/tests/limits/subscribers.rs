@@ -17,6 +17,8 @@ const SHARDS: u32 = 50;
 /// As many as a stream may have.
 const CONSUMERS: u32 = 20;
 const SUBSCRIBERS: u64 = SHARDS as u64 * CONSUMERS as u64;
+/// So many come together.
+const TOGETHER: usize = 10;
 /// Private memory a subscriber may cost.
 const SUBSCRIBER_KIB_MAX: u64 = 256;
 /// Records are smaller than the smallest events there are, which so hold more than one.
@@ -132,8 +134,8 @@ impl Crowd {
         crowd
     }
 
-    /// One more of each shard, which begins with the record of this number. They come together, and
-    /// again where the server was behind.
+    /// One more of each shard, which begins with the record of this number. They come in groups,
+    /// and again where the server was behind.
     fn add(&mut self, consumer: &str, numbers: &[Json]) {
         let mut places: Vec<_> = (0..SHARDS).zip(numbers).collect();
         while !places.is_empty() {
@@ -142,7 +144,8 @@ impl Crowd {
                 let start = json!({"Type": "AT_SEQUENCE_NUMBER", "SequenceNumber": number});
                 ((shard, number), subscribe(address, consumer, shard, &start))
             };
-            let come: Vec<_> = places.drain(..).map(come).collect();
+            let together = places.len().min(TOGETHER);
+            let come: Vec<_> = places.drain(..together).map(come).collect();
             for (place, connection) in come {
                 if is_accepted(&connection) {
                     self.silent.push(connection);
