@@ -217,15 +217,17 @@ async fn run(arguments: &Arguments) -> Result<Tally, Failure> {
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::parse();
-    match arguments.mode {
-        Mode::ReadOnlyRemount => arguments.file_system = FileSystem::Ext4,
-        Mode::UringForbidden => "auto".clone_into(&mut arguments.io),
-        _ => {}
+    if arguments.mode == Mode::ReadOnlyRemount {
+        arguments.file_system = FileSystem::Ext4;
+    }
+    if arguments.mode == Mode::UringForbidden {
+        "auto".clone_into(&mut arguments.io);
     }
     let name = arguments.name();
-    let missing = match arguments.mode {
-        Mode::UringForbidden => rings::missing(),
-        _ => volume::missing().filter(|_| !arguments.needs_nothing()),
+    let missing = if arguments.mode == Mode::UringForbidden {
+        rings::missing()
+    } else {
+        volume::missing().filter(|_| !arguments.needs_nothing())
     };
     if let Some(missing) = missing {
         println!("{name}: SKIPPED, {missing}");

@@ -23,7 +23,6 @@ pub(crate) fn missing() -> Option<String> {
     read().and_then(|now| set(&now)).err().map(|failure| format!("{SWITCH}: {failure}"))
 }
 
-#[expect(clippy::disallowed_methods, reason = "the kernel's switch, no file of a store")]
 fn read() -> Result<String, Failure> {
     Ok(std::fs::read_to_string(SWITCH)?.trim().to_owned())
 }
