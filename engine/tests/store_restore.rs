@@ -123,3 +123,59 @@ async fn a_copy_of_a_restored_store_can_be_restored_again() {
     let next = append(&engine, &stream.shards[0], &[payload(11, 300)]).await.unwrap().first;
     assert_eq!(next, first.plus(1 + ORDINALS_PER_RESTORE));
 }
+
+#[tokio::test]
+async fn a_read_of_the_last_old_record_says_that_nothing_follows() {
+    let bench = Bench::new(10);
+    drop(filled(&bench).await);
+    let copy = restored_of(&bench).await;
+    let restored = copy.open().await;
+    let stream = found(&restored, "plain");
+    let limit = ReadLimit { records: 100, bytes: 1 << 20 };
+    let read = restored.read(&stream, &stream.shards[0], Ordinal::FIRST, limit).await.unwrap();
+    assert_eq!((read.records.len(), read.next_arrival), (10, None));
+    assert_eq!(read.next, restored.end(&stream.shards[0]).unwrap());
+}
+
+#[tokio::test]
+async fn what_expires_in_a_restored_store_goes_at_once() {
+    const HOUR_MS: u64 = 3_600_000;
+    let bench = Bench::new(11);
+    drop(filled(&bench).await);
+    let copy = restored_of(&bench).await;
+    let restored = copy.open().await;
+    let shard = found(&restored, "plain").shards[0].clone();
+    let prefix = format!("{RESTORED}/segments/{:016x}-", shard.uid.0);
+    let segments = || {
+        let files = copy.disk.snapshot();
+        files.keys().filter(|path| path.to_str().unwrap().starts_with(&prefix)).count()
+    };
+    copy.clock.advance_ms(HOUR_MS);
+    append(&restored, &shard, &[payload(10, 300)]).await.unwrap();
+    restored.checkpoint().await.unwrap();
+    assert_eq!(segments(), 2);
+    copy.clock.advance_ms(23 * HOUR_MS + 1);
+    restored.run_retention().await;
+    restored.checkpoint().await.unwrap();
+    assert_eq!(segments(), 1, "the new record is kept, the old ones are gone");
+    let records = read_all(&restored, &found(&restored, "plain"), &shard).await.unwrap();
+    assert_eq!(records.iter().map(number).collect::<Vec<_>>(), [10]);
+}
+
+#[tokio::test]
+async fn a_restored_store_that_loses_its_manifests_keeps_what_was_left_out() {
+    let bench = Bench::new(12);
+    drop(filled(&bench).await);
+    let copy = restored_of(&bench).await;
+    let mut files = copy.disk.snapshot();
+    files.retain(|path, _| !path.to_str().unwrap().contains("manifest."));
+    let disk = SimulatedDisk::from_snapshot(3, files);
+    let device = disk.device(copy.clock.clone());
+    let repaired = Path::new("/repaired");
+    let repair = repair::plan(&device, Path::new(RESTORED), Purpose::Repair).await.unwrap();
+    repair.write(&device, Path::new(RESTORED), repaired).await.unwrap();
+    let engine = Engine::open(small(repaired), device).await.unwrap();
+    let stream = found(&engine, "plain");
+    let next = append(&engine, &stream.shards[0], &[payload(10, 300)]).await.unwrap().first;
+    assert!(next >= Ordinal(11 + ORDINALS_PER_RESTORE), "{next}");
+}

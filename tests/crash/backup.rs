@@ -58,7 +58,11 @@ async fn one_copy(
     judge(&shared, tally)?;
     tokio::time::sleep(NEXT_SECOND).await;
 
-    restore(&plan.program, &copy, &restored)?;
+    let copy_as_text = copy.to_str().ok_or("the copy's path is no text")?;
+    run("mount", ["--bind", "-o", "ro", copy_as_text, copy_as_text].map(AsRef::as_ref))?;
+    let done = restore(&plan.program, &copy, &restored);
+    run("umount", [copy.as_os_str()])?;
+    done?;
     let whole = shared.recorder.history();
     go_on(plan, &restored, &whole, moment, rng, tally).await
 }
@@ -92,7 +96,7 @@ fn copy_at_rest(ground: &Ground, into: &Path, recorder: &Recorder) -> Result<Mom
     copied.map(|_| moment)
 }
 
-/// Makes a store of the copy, by the program's own command.
+/// Makes a store of the copy, which cannot be written, by the program's own command.
 fn restore(program: &Program, copy: &Path, into: &Path) -> Result<(), Failure> {
     let arguments = ["restore".as_ref(), copy.as_os_str(), "--into".as_ref(), into.as_os_str()];
     let binary = program.binary.to_str().ok_or("the server's path is no text")?;

@@ -172,7 +172,13 @@ impl Files for PosixFiles {
     fn lock(&self, path: &Path) -> BoxFuture<Result<Option<Box<dyn Send + Sync>>, DeviceError>> {
         self.on_path("lock", path, |path| {
             let mut options = OpenOptions::new();
-            let file = options.write(true).create(true).truncate(false).open(path)?;
+            let file = match options.write(true).create(true).truncate(false).open(path) {
+                // Nothing can be made there, a snapshot perhaps, and nobody writes to it.
+                Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                    return Ok(Some(Box::new(()) as Box<dyn Send + Sync>));
+                }
+                opened => opened?,
+            };
             match file.try_lock() {
                 Ok(()) => Ok(Some(Box::new(file) as Box<dyn Send + Sync>)),
                 Err(fs::TryLockError::WouldBlock) => Ok(None),

@@ -111,7 +111,9 @@ impl Reader {
             }
             if let Some(until) = shard.after_lost(take.next) {
                 // Recorded as lost: no reader waits for them.
-                if take.is_empty() {
+                if until >= end {
+                    take.skip_to_end();
+                } else if take.is_empty() {
                     take.jump(until);
                 } else {
                     take.finish();
@@ -121,6 +123,9 @@ impl Reader {
             let Err(halt) = self.fill(shard, &mut take).await else {
                 continue;
             };
+            if shard.after_lost(take.next).is_some() {
+                continue;
+            }
             if !take.is_empty() {
                 take.finish();
             } else if is_stale(shard, take.next, &halt) && retries < RETRIES_MAX {

@@ -147,7 +147,9 @@ impl Sweeper {
         if expired.seal {
             store.seal(log.uid).await;
         }
-        store.trim(log.uid, expired.first_kept).await;
+        // A segment ends where the next one begins, which may be after records that are lost.
+        let first_kept = log.after_lost(expired.first_kept).unwrap_or(expired.first_kept);
+        store.trim(log.uid, first_kept).await;
         true
     }
 

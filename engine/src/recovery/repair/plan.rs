@@ -62,8 +62,10 @@ pub(super) fn make(mut sources: Sources, purpose: Purpose) -> Repair {
                 |floor| floor.first_kept,
             );
             let pieces = choose(&copies, first_kept);
-            // Damaged records of a batch whose header is sound were there.
-            let ends = copies.iter().map(|copy| copy.end);
+            // Damaged records of a batch whose header is sound were there, and what was left out
+            // before stays so.
+            let left_out_before = shard.lost.iter().map(|lost| lost.until);
+            let ends = copies.iter().map(|copy| copy.end).chain(left_out_before);
             let found = ends.fold(first_kept.max(covered), Ordinal::max);
             let doubtful = sources.log.losses.after_last(shard.uid);
             let (end, next) = match shard.closed.map(|closed| closed.end.max(found)) {

@@ -75,6 +75,11 @@ impl Take {
         self.next = next.min(self.end);
     }
 
+    /// Ends the read at the end: nothing that can be read follows.
+    pub(super) fn skip_to_end(&mut self) {
+        self.next = self.end;
+    }
+
     /// Ends the read before something that cannot be read; the arrival of the record due is not
     /// known then, so that of the last record stands for it.
     pub(super) fn finish(&mut self) {
