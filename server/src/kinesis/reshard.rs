@@ -129,13 +129,13 @@ impl Step {
         Timestamp(start_of(self.begins_seconds).0.saturating_sub(1))
     }
 
-    /// The same, so many seconds later.
+    /// The same, so many seconds later. Where callers are shown it ahead, they have seen it perhaps,
+    /// and still do.
     pub(super) fn later(self, seconds: u64) -> Self {
-        Self {
-            shown_from: Timestamp(self.shown_from.0.saturating_add(seconds.saturating_mul(1000))),
-            begins_seconds: self.begins_seconds.saturating_add(seconds),
-            swaps: self.swaps,
-        }
+        let is_ahead = self.shown_from < start_of(self.begins_seconds);
+        let begins_seconds = self.begins_seconds.saturating_add(seconds);
+        let shown_from = if is_ahead { self.shown_from } else { start_of(begins_seconds) };
+        Self { shown_from, begins_seconds, swaps: self.swaps }
     }
 
     /// The shards that give way.

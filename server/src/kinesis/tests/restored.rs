@@ -76,6 +76,21 @@ async fn a_split_that_is_yet_to_come_makes_other_shards_in_the_restored_store() 
 }
 
 #[tokio::test]
+async fn a_split_that_was_shown_ahead_stays_shown() {
+    let world = World::with_stream(1).await;
+    world.ok(Operation::SplitShard, split_body("0", MIDDLE)).await;
+    world.clock.advance_ms(TRANSITION_MS);
+    assert_eq!(described(&world).await.2.len(), 3);
+    let restored = Copied::of(&world).restore(&world).await;
+    let now = world.context.engine.now().seconds();
+    let shards = split(NOW.seconds(), now + 2);
+    assert_eq!(described(&restored).await, ("ACTIVE".to_owned(), 2, shards));
+    assert_eq!(put_at(&restored, MIDDLE).await.0, 0, "the parent still takes records");
+    restored.clock.advance_ms(2_000);
+    assert_eq!(put_at(&restored, MIDDLE).await, (2, now + 2));
+}
+
+#[tokio::test]
 async fn a_stream_without_a_plan_is_restored_as_it_was() {
     let world = World::with_stream(1).await;
     let before = world.stream();
