@@ -173,9 +173,9 @@ impl Files for PosixFiles {
         self.on_path("lock", path, |path| {
             let mut options = OpenOptions::new();
             let file = match options.write(true).create(true).truncate(false).open(path) {
-                // Nothing can be made there, a snapshot perhaps, and nobody writes to it.
+                // A snapshot perhaps; or it is written by another way, by who has this locked.
                 Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {
-                    return Ok(Some(Box::new(()) as Box<dyn Send + Sync>));
+                    fs::File::open(path)?
                 }
                 opened => opened?,
             };
